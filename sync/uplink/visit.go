@@ -1,0 +1,220 @@
+package uplink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"hailong/sync/seal"
+	"hailong/sync/wire"
+)
+
+// What a visit ends with. Run only tells them apart from a failing queue.
+var (
+	errLost    = errors.New("connection lost")
+	errStalled = errors.New("no receipt for too long")
+)
+
+// batchBytes bounds the bodies taken for one batch, well under what an opened payload may hold.
+const batchBytes = 512 << 10
+
+// inboxSize bounds receipts waiting to be read. One batch is in flight, so more than a few are
+// repetitions; what does not fit is dropped and will be repeated.
+const inboxSize = 16
+
+// visit is one connection from dial to loss.
+//
+//	hello ──► receipt ──► batch ──► receipt ──► batch … ──► (nothing waits) ──► More, or the next hello
+type visit struct {
+	*Uplink
+	conn    Conn
+	inbox   chan []byte
+	sent    []wire.MessageID // of the latest messages: only their answers may stop us
+	nonce   wire.Nonce
+	records int           // batch size: halved while batches are too large, MaxRecords otherwise
+	retry   time.Duration // next wait for an answer
+	helloAt time.Time     // when the next hello is due
+	heardAt time.Time     // last receipt, or the dial
+
+	fruitless int // batches in a row that were answered without an advance
+
+	answered bool // at least one receipt came
+}
+
+func newVisit(u *Uplink) *visit {
+	return &visit{
+		Uplink: u, inbox: make(chan []byte, inboxSize), records: wire.MaxRecords, retry: u.o.Waits.Receipt,
+	}
+}
+
+func (v *visit) run(ctx context.Context) error {
+	will, err := v.status(false)
+	if err != nil {
+		return err
+	}
+	v.conn, err = v.o.Dial(ctx, will, v.receive)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = v.conn.Close() }()
+	v.linked(true)
+	v.o.Log.Info(eventLink, "terminal", v.o.Terminal, "up", true)
+	v.heardAt = time.Now()
+	online, err := v.status(true)
+	if err != nil {
+		return err
+	}
+	if err := v.conn.Publish(ctx, wire.Topic(v.o.Terminal, wire.StatusTopic), online); err != nil {
+		return err
+	}
+	for {
+		if err := v.turn(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// receive is called by the connection; it must not block.
+func (v *visit) receive(topic string, payload []byte) {
+	if topic != wire.Topic(v.o.Terminal, wire.ReceiptTopic) {
+		return
+	}
+	select {
+	case v.inbox <- payload:
+	default:
+	}
+}
+
+// turn sends one message and sees it answered, or waits for something to send.
+func (v *visit) turn(ctx context.Context) error {
+	if !time.Now().Before(v.helloAt) {
+		_, err := v.exchange(ctx, v.hello)
+		return err
+	}
+	line := v.o.Queue.Line()
+	if line.Upto+1 >= line.Next {
+		return v.idle(ctx, v.o.Queue.More())
+	}
+	answered, err := v.exchange(ctx, v.batch)
+	if err != nil || !answered {
+		return err
+	}
+	if v.o.Queue.Line().Upto > line.Upto {
+		v.fruitless = 0
+		return nil
+	}
+	// A centre that answers and never advances must not be asked again at full speed. One
+	// fruitless answer is usual: a gap after a restore, mended by the hello that follows.
+	if v.fruitless++; v.fruitless > 1 {
+		return v.pause(ctx, min(v.o.Waits.Receipt<<min(v.fruitless, 16), v.o.Waits.MaxRetry))
+	}
+	return nil
+}
+
+// idle waits for more records, the next hello or a late receipt.
+func (v *visit) idle(ctx context.Context, more <-chan struct{}) error {
+	t := time.NewTimer(time.Until(v.helloAt))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-v.conn.Lost():
+		return errLost
+	case raw := <-v.inbox:
+		_, err := v.settle(ctx, raw)
+		return err
+	case <-more:
+	case <-t.C:
+	}
+	return nil
+}
+
+// exchange sends a message and waits for the receipt that answers it. When none comes it returns
+// false and the next turn sends anew, with twice the wait.
+func (v *visit) exchange(ctx context.Context, compose func() ([]byte, error)) (bool, error) {
+	message, err := compose()
+	if err != nil {
+		return false, err
+	}
+	v.sent = append(v.sent, wire.IDOf(message))
+	if keep := 8; len(v.sent) > keep {
+		v.sent = v.sent[1:]
+	}
+	if err := v.conn.Publish(ctx, wire.Topic(v.o.Terminal, wire.Up), message); err != nil {
+		return false, err
+	}
+	t := time.NewTimer(around(v.retry))
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-v.conn.Lost():
+			return false, errLost
+		case raw := <-v.inbox:
+			answered, err := v.settle(ctx, raw)
+			if answered || err != nil {
+				return answered, err
+			}
+		case <-t.C:
+			v.retry = min(2*v.retry, v.o.Waits.MaxRetry)
+			if time.Since(v.heardAt) >= v.o.Waits.Stalled {
+				return false, errStalled
+			}
+			return false, nil
+		}
+	}
+}
+
+func (v *visit) status(online bool) ([]byte, error) {
+	payload, err := wire.Status{Terminal: v.o.Terminal, Online: online}.Encode()
+	if err != nil {
+		return nil, fmt.Errorf("encode status: %w", err)
+	}
+	return v.o.Codec.Seal(wire.StatusType, payload, v.o.Key)
+}
+
+func (v *visit) hello() ([]byte, error) {
+	line := v.o.Queue.Line()
+	v.nonce = newNonce()
+	payload, err := wire.Hello{
+		MinVersion: wire.Version, MaxVersion: wire.Version,
+		Terminal: v.o.Terminal, Epoch: line.Epoch, Nonce: v.nonce,
+		First: line.Upto + 1, Next: line.Next, Head: line.Head, Oldest: line.Oldest, Before: line.Before,
+		Now: v.o.Now(), Software: v.o.Software,
+	}.Encode()
+	if err != nil {
+		return nil, fmt.Errorf("encode hello: %w", err)
+	}
+	return v.o.Codec.Seal(wire.HelloType, payload, v.o.Key)
+}
+
+// batch takes what waits, and half of it for as long as it does not fit an envelope.
+func (v *visit) batch() ([]byte, error) {
+	line := v.o.Queue.Line()
+	for {
+		run, err := v.o.Queue.Look(line.Upto+1, v.records, batchBytes)
+		if err != nil {
+			return nil, &queueError{err}
+		}
+		items := make([]wire.Item, len(run.Bodies))
+		for i, b := range run.Bodies {
+			items[i] = wire.Item{Body: b, Digest: seal.Of(b)}
+		}
+		payload, err := wire.Batch{
+			Terminal: v.o.Terminal, Epoch: line.Epoch, First: run.First, Items: items,
+			Prev: run.Prev, Head: run.Head, Now: v.o.Now(), Tally: run.Tally,
+		}.Encode()
+		if err != nil {
+			return nil, fmt.Errorf("encode batch from record %d: %w", run.First, err)
+		}
+		message, err := v.o.Codec.Seal(wire.BatchType, payload, v.o.Key)
+		if errors.Is(err, wire.ErrSize) && v.records > 1 {
+			v.records /= 2
+			continue
+		}
+		v.records = wire.MaxRecords
+		return message, err
+	}
+}
