@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 // Level is what a citizen said, from 1 to 5. Its meaning is the same in every survey; a survey
@@ -128,6 +129,10 @@ func invalid(format string, args ...any) error {
 func named(what, s string, limit int) error {
 	if len(s) > limit {
 		return invalid("%s has %d bytes, at most %d are allowed", what, len(s), limit)
+	}
+	// A record with broken UTF-8 could be written and never read again.
+	if !utf8.ValidString(s) {
+		return invalid("%s %q is not valid UTF-8", what, s)
 	}
 	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 		return invalid("%s %q holds a control character", what, s)

@@ -71,6 +71,7 @@ func TestRecordRules(t *testing.T) {
 		{"no channel", Record{Cast: &Cast{Level: 1, Survey: "x"}}, false},
 		{"no survey", Record{Cast: &Cast{Level: 1, Channel: Button}}, false},
 		{"control character", Record{Cast: &Cast{Level: 1, Survey: "a\x00", Channel: Button}}, false},
+		{"broken UTF-8", Record{Cast: &Cast{Level: 1, Survey: "qu\xe1", Channel: Button}}, false},
 		{"amend", Record{Amend: &Amend{Cast: 1, Level: 2}}, true},
 		{"amend of nothing", Record{Amend: &Amend{Level: 2}}, false},
 		{"detail", Record{Detail: &Detail{Cast: 1, Reasons: []string{"khac"}}}, true},
