@@ -76,6 +76,7 @@ var arrows = []arrow{
 	{"collector/fleet", "sync/wire", "speaks hello, health and document"},
 	{"collector/org", "collector/score", "a hall's counts as a live view may show them"},
 	{"collector/org", "sync/seal", "the epoch of a terminal"},
+	{"collector/org", "sync/wire", "what ingest hands to the store, as it came over the wire"},
 	{"collector/watch", "collector/org", "whose case, on which working day"},
 	{"collector/watch", "collector/score", "what is out of line"},
 	{"collector/web", "collector/org", "shows it"},

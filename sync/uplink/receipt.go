@@ -36,12 +36,13 @@ func (v *visit) settle(ctx context.Context, raw []byte) (bool, error) {
 		v.warn(warnForged, "ignored a receipt for %s", r.Terminal)
 		return false, nil
 	}
-	last := len(v.sent) > 0 && r.Answers == v.sent[len(v.sent)-1]
-	ours := slices.Contains(v.sent, r.Answers)
-	if !ours || r.Epoch != v.o.Queue.Line().Epoch && r.Code != wire.Unknown && r.Code != wire.BadVersion {
+	nth := slices.Index(v.sent, r.Answers)
+	last := nth == len(v.sent)-1
+	if nth < 0 || r.Epoch != v.o.Queue.Line().Epoch && r.Code != wire.Unknown && r.Code != wire.BadVersion {
 		// An answer to somebody else's message, or from before a restart: it proves nothing now.
 		return false, nil
 	}
+	v.sent = slices.Delete(v.sent, nth, nth+1) // answered once: a repetition proves nothing new
 	v.heardAt, v.answered, v.retry = time.Now(), true, v.o.Waits.Receipt
 	v.progressed()
 	v.settled("link")
@@ -53,7 +54,10 @@ func (v *visit) settle(ctx context.Context, raw []byte) (bool, error) {
 
 // obey does what a code asks for.
 func (v *visit) obey(ctx context.Context, r wire.Receipt) error {
-	toHello := r.Nonce != nil && *r.Nonce == v.nonce
+	toHello := r.Nonce != nil && *r.Nonce == v.nonce && v.nonce != (wire.Nonce{})
+	if toHello {
+		v.nonce = wire.Nonce{} // it speaks once
+	}
 	switch r.Code {
 	case wire.OK, wire.Quarantined, wire.Gap:
 		v.settled(warnUnknown, warnVersion, warnFork)

@@ -30,7 +30,7 @@ type visit struct {
 	*Uplink
 	conn    Conn
 	inbox   chan []byte
-	sent    []wire.MessageID // of the latest messages: only their answers may stop us
+	sent    []wire.MessageID // of the latest unanswered messages: only their answers count
 	nonce   wire.Nonce
 	records int           // batch size: halved while batches are too large, MaxRecords otherwise
 	retry   time.Duration // next wait for an answer
