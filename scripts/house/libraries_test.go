@@ -42,19 +42,19 @@ var libraries = []library{
 	{module: "codeberg.org/go-pdf/fpdf", rooms: []string{"collector/report"}},
 	{module: "github.com/danielgtaylor/huma/v2", rooms: []string{"collector/web"}},
 	{module: "github.com/alexedwards/scs/v2", rooms: []string{"collector/web"}},
-	{module: "github.com/prometheus/client_golang", rooms: []string{"collector/web"}},
+	{module: "github.com/prometheus/client_golang", rooms: []string{"collector/web", "cmd/centre"}},
 
 	{module: "github.com/BurntSushi/toml", rooms: []string{"config"}},
 	{module: "github.com/alecthomas/kong", rooms: []string{"cmd/*"}},
 	// The watchdog is kicked where health is known, readiness is told where the program is wired.
-	{module: "github.com/coreos/go-systemd/v22", rooms: []string{"device/vitals", "cmd/agent", "cmd/collector"}},
+	{module: "github.com/coreos/go-systemd/v22", rooms: []string{"device/vitals", "cmd/agent", "cmd/centre"}},
 	// Updates are signed and handed out by the centre, checked by the terminal.
 	{module: "aead.dev/minisign", rooms: []string{"collector/fleet", "sync/downlink"}},
 	// Sealed comments; claim codes; passwords.
 	{module: "golang.org/x/crypto", rooms: []string{"sync/wire", "collector/fleet", "collector/web"}},
 	// Strings are normalised at every door they enter by, and folded where they are sorted.
 	{module: "golang.org/x/text", rooms: []string{
-		"vote", "config", "device/keys", "ui/telex", "ui/view", "ui/link", "ui/screen", "sync/wire",
+		"vote", "config", "cmd/centre", "device/keys", "ui/telex", "ui/view", "ui/link", "ui/screen", "sync/wire",
 		"collector/ingest", "collector/org", "collector/store", "collector/web", "collector/report",
 	}},
 	// What the kernel says and the standard library does not.
@@ -88,7 +88,7 @@ func foreign(target string) bool {
 
 // livesIn tells whether a library may be imported by a file.
 func (l library) livesIn(f *file) bool {
-	dir, fake := f.dir, fakeOf(f.dir)
+	dir, fake := front(f.dir), fakeOf(f.dir)
 	if fake != "" {
 		dir = fake
 	}
