@@ -102,9 +102,11 @@ func (c *centre) open(ctx, streams context.Context) (err error) {
 	if c.listen, err = net.Listen("tcp", address); err != nil {
 		return fmt.Errorf("web.listen: %w; another program holds the port, choose another", err)
 	}
-	if c.door, err = c.openDoor(ctx); err != nil {
+	door, err := c.openDoor(ctx)
+	if err != nil { // door holds a nil of its kind, which is not nil
 		return fmt.Errorf("broker: %w", err)
 	}
+	c.door = door
 	kind := "SQLite"
 	if c.store.Demo() {
 		kind += " (demo)"

@@ -19,7 +19,10 @@ type Progress struct {
 // NewProgress begins a work.
 func NewProgress(what string) *Progress {
 	info, err := os.Stderr.Stat()
-	return &Progress{what: what, console: err == nil && info.Mode()&os.ModeCharDevice != 0, started: time.Now()}
+	now := time.Now()
+	return &Progress{
+		what: what, console: err == nil && info.Mode()&os.ModeCharDevice != 0, started: now, shown: now,
+	}
 }
 
 // Show tells that done of total are done.

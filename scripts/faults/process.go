@@ -193,7 +193,7 @@ func (h *house) load(ctx context.Context, broker string) {
 	}
 	h.fleet = h.process("fleet", "load", "--dir", filepath.Join(h.dir, "load"), "--centre", h.data(),
 		"--broker", broker, "--terminals", fmt.Sprint(h.terminals), "--votes", fmt.Sprint(h.votes),
-		"--pause", "10ms", "--drain", "2m")
+		"--pause", "10ms", "--drain", "2m", "--log", "info")
 	if err := h.fleet.start(ctx); err != nil {
 		h.fleet.done <- err
 	}

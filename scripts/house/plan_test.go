@@ -43,7 +43,7 @@ var inner = []string{
 
 // pure rooms know no clock, disk, network or goroutine.
 var pure = []string{
-	"vote/session", "ui/view", "device/button", "collector/score", "collector/org", "ui/telex", "sync/seal",
+	"vote/session", "ui/view", "device/button", "collector/score", "collector/org", "ui/telex", "sync/seal", "sync/wire",
 }
 
 // arrow lets one room import another.

@@ -236,7 +236,8 @@ func story(t *testing.T, waiting int, tell func(t *testing.T, m *memory, c *cent
 	})
 }
 
-func pass(d time.Duration) { time.Sleep(d); synctest.Wait() }
+// pass lets time go by in the bubble.
+func pass(d time.Duration) { <-time.After(d); synctest.Wait() }
 
 func TestWhatWaitsArrivesInOrderOnce(t *testing.T) {
 	story(t, 1234, func(t *testing.T, m *memory, c *centre, u *Uplink) {
