@@ -78,7 +78,7 @@ func (s *Server) identify(q *jwt.AuthorizationRequestClaims) *jwt.UserClaims {
 		user.Sub.Deny.Add(">")
 		return user
 	}
-	if !ValidTerminal(id) {
+	if !validTerminal(id) {
 		return nil
 	}
 	if !s.registry.Admit(id, secret) {

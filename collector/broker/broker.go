@@ -10,16 +10,19 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"hailong/sync/wire"
+	"hailong/vote"
 )
 
 // The six kinds of a terminal's topics, upward and downward.
 const (
-	Up       = "up"
-	Status   = "status"
-	Health   = "health"
-	Receipt  = "receipt"
-	Document = "document"
-	Command  = "command"
+	Up       = wire.Up
+	Status   = wire.StatusTopic
+	Health   = wire.HealthTopic
+	Receipt  = wire.ReceiptTopic
+	Document = wire.DocumentTopic
+	Command  = wire.CommandTopic
 )
 
 // MaxPayload is the largest message of either direction. A batch is at most 64 KB; documents need more.
@@ -50,30 +53,23 @@ type Door interface {
 	Close() error
 }
 
-// ValidTerminal says whether a name can be a terminal's: [a-z0-9][a-z0-9-]{2,31}. Nothing else may become part of a
-// topic, where dots, slashes and wildcards have a meaning.
-func ValidTerminal(id string) bool {
-	if len(id) < 3 || len(id) > 32 || id[0] == '-' {
-		return false
-	}
-	for _, c := range []byte(id) {
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
-			return false
-		}
-	}
-	return true
+// validTerminal says whether a name can be a terminal's. Nothing else may become part of a topic, where dots,
+// slashes and wildcards have a meaning.
+func validTerminal(id string) bool {
+	_, err := vote.ParseTerminalID(id)
+	return err == nil
 }
 
 func upward() []string   { return []string{Up, Status, Health} }
 func downward() []string { return []string{Receipt, Document, Command} }
 
 func subjectOf(terminal, kind string) string { return "hl.v1." + terminal + "." + kind }
-func topicOf(terminal, kind string) string   { return "hl/v1/" + terminal + "/" + kind }
+func topicOf(terminal, kind string) string   { return wire.Topic(vote.TerminalID(terminal), kind) }
 
 // parseUp reads a topic (sep "/") or a NATS subject (sep ".") of a message going up.
 func parseUp(topic, sep string) (terminal, kind string, ok bool) {
 	parts := strings.Split(topic, sep)
-	if len(parts) != 4 || parts[0] != "hl" || parts[1] != "v1" || !ValidTerminal(parts[2]) {
+	if len(parts) != 4 || parts[0] != "hl" || parts[1] != "v1" || !validTerminal(parts[2]) {
 		return "", "", false
 	}
 	switch parts[3] {
@@ -85,7 +81,7 @@ func parseUp(topic, sep string) (terminal, kind string, ok bool) {
 
 // checkDown refuses what must not go down before it is part of a topic.
 func checkDown(terminal, kind string, payload []byte) error {
-	if !ValidTerminal(terminal) {
+	if !validTerminal(terminal) {
 		return fmt.Errorf("%q is not a terminal's name", terminal)
 	}
 	switch kind {

@@ -140,7 +140,7 @@ func (s *Server) Publish(terminal, kind string, payload []byte) error {
 func (s *Server) Revoke(terminal string) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if s.node == nil || !ValidTerminal(terminal) {
+	if s.node == nil || !validTerminal(terminal) {
 		return
 	}
 	list, err := s.node.srv.Connz(&server.ConnzOptions{MQTTClient: terminal, Limit: s.maxConn + 2})

@@ -220,7 +220,7 @@ func TestTerminalNames(t *testing.T) {
 		"": false, "ab": false, "-ab": false, strings.Repeat("z", 33): false, "T-001": false, "a_b": false,
 		"a.b": false, "a/b": false, "a*b": false, "a>b": false, "quầy-1": false, "a b": false, "abc\n": false,
 	} {
-		if got := ValidTerminal(name); got != want {
+		if got := validTerminal(name); got != want {
 			t.Errorf("%q: got %v, want %v", name, got, want)
 		}
 	}
