@@ -20,7 +20,7 @@ type records struct{ box *outbox.Box }
 
 func (r records) Append(ctx context.Context, e desk.Entry) (uint64, bool, error) {
 	placed, err := r.box.Append(ctx, outbox.Entry(e))
-	if errors.Is(err, outbox.ErrFailed) {
+	if errors.Is(err, outbox.ErrFailed) || errors.Is(err, outbox.ErrClosed) {
 		err = fmt.Errorf("%w: %w", desk.ErrBroken, err)
 	}
 	return placed.Seq, placed.Fresh, err
@@ -38,6 +38,9 @@ func (l line) Line() uplink.Line {
 
 func (l line) Look(from uint64, records, bytes int) (uplink.Run, error) {
 	r, err := l.box.Look(from, records, bytes)
+	if errors.Is(err, outbox.ErrDamaged) {
+		err = fmt.Errorf("%w: %w", uplink.ErrDamaged, err)
+	}
 	return uplink.Run{First: r.First, Prev: r.Prev, Head: r.Head, Bodies: r.Bodies, Tally: r.Tally}, err
 }
 

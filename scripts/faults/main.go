@@ -223,7 +223,9 @@ func pressByID(ctx context.Context, h *house) error {
 	if err := agent.start(ctx); err != nil {
 		return err
 	}
-	kills, err := h.killWhile(ctx, agent, func() error { return pressAll(ctx, filepath.Join(home, "agent.sock"), presses) })
+	kills, err := h.killWhile(ctx, agent, func() error {
+		return pressAll(ctx, filepath.Join(home, "agent.sock"), presses)
+	})
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,8 @@ var inner = []string{
 
 // pure rooms know no clock, disk, network or goroutine.
 var pure = []string{
-	"vote/session", "ui/view", "device/button", "collector/score", "collector/org", "ui/telex", "sync/seal", "sync/wire",
+	"vote/session", "ui/view", "ui/telex", "device/button", "collector/score", "collector/org",
+	"sync/seal", "sync/wire",
 }
 
 // arrow lets one room import another.

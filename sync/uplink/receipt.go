@@ -17,6 +17,7 @@ const (
 	warnVersion     = "version"
 	warnUnknown     = "unknown"
 	warnFork        = "fork"
+	warnDamaged     = "damaged"
 )
 
 // settle acts on one incoming message. It tells whether the message answered what was sent last;

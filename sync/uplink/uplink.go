@@ -39,7 +39,8 @@ type Run struct {
 // Queue is what uplink asks of the outbox. Looking does not take; only a receipt lets records go.
 type Queue interface {
 	Line() Line
-	// Look returns up to records entries from a seq; none where nothing waits there.
+	// Look returns up to records entries from a seq; none where nothing waits there. ErrDamaged
+	// where the first of them cannot be read; any other error ends the uplink.
 	Look(from uint64, records, bytes int) (Run, error)
 	// Receipted lets go of everything up to upto, if head is the queue's own head there;
 	// otherwise ErrNotOurs. Any other error is the disk's and ends the uplink.
@@ -82,6 +83,7 @@ type Waits struct {
 	MaxRetry   time.Duration
 	Stalled    time.Duration // no answer at all for this long: a new connection
 	Hello      time.Duration // between hellos on a living connection
+	Alive      time.Duration // between signs of life while nothing waits
 	Refused    time.Duration // before asking again after unknown or version
 	Reconnect  time.Duration // base of the full jitter between connections
 	ReconnectX time.Duration // its cap
@@ -98,6 +100,8 @@ func DefaultWaits() Waits {
 		Stalled: 90 * time.Second,
 		// What a terminal should show is asked for, not retained in the broker.
 		Hello: 10 * time.Minute,
+		// The live page calls a terminal quiet after two minutes: one sign may be lost.
+		Alive: time.Minute,
 		// A person has to act before the answer can change.
 		Refused: time.Hour,
 		// 1,000 terminals must not meet a returning broker in one second.
@@ -220,6 +224,10 @@ func (u *Uplink) Run(ctx context.Context) error {
 
 // ErrNotOurs means that a receipt names records or a chain which the queue does not have.
 var ErrNotOurs = errors.New("receipt does not fit the line")
+
+// ErrDamaged means that the next record on the disk is not what was written. The terminal goes on
+// taking presses; what lies behind the damage waits.
+var ErrDamaged = errors.New("damaged record in the line")
 
 // queueError is a failure of the terminal's own disk: nothing the network could mend.
 type queueError struct{ err error }

@@ -106,6 +106,7 @@ type centre struct {
 	mute  bool // takes messages and says nothing
 	bend  func(*wire.Receipt)
 	filed [][]byte
+	signs int // of life
 	dials []time.Time
 	ups   []time.Time
 	conn  *fakeConn
@@ -123,6 +124,9 @@ func (f *fakeConn) Close() error          { f.once.Do(func() { close(f.lost) });
 
 func (f *fakeConn) Publish(_ context.Context, topic string, raw []byte) error {
 	if topic != wire.Topic(terminal, wire.Up) {
+		f.c.mu.Lock()
+		defer f.c.mu.Unlock()
+		f.c.signs++
 		return nil
 	}
 	if answer := f.c.take(raw); answer != nil {
@@ -243,7 +247,8 @@ func TestWhatWaitsArrivesInOrderOnce(t *testing.T) {
 	story(t, 1234, func(t *testing.T, m *memory, c *centre, u *Uplink) {
 		pass(time.Second)
 		if filed, _, ups := c.count(); filed != 1234 || ups != 4 || m.Line().Upto != 1234 {
-			t.Errorf("filed %d in %d messages, receipted %d; want 1234 in a hello and 3 batches", filed, ups, m.Line().Upto)
+			t.Errorf("filed %d in %d messages, receipted %d; want 1234 in a hello and 3 batches",
+				filed, ups, m.Line().Upto)
 		}
 		m.add()
 		pass(time.Millisecond)
@@ -384,6 +389,39 @@ func TestCodesThatStop(t *testing.T) {
 }
 
 type far = centre
+
+func TestADamagedRecordIsToldAndPressesGoOn(t *testing.T) {
+	story(t, 5, func(t *testing.T, m *memory, c *centre, u *Uplink) {
+		pass(time.Second)
+		m.mu.Lock()
+		m.fail = ErrDamaged
+		m.mu.Unlock()
+		m.add()
+		pass(time.Second)
+		if s := u.Status(); !s.Connected || len(s.Warnings) != 1 || s.Warnings[0].Code != warnDamaged {
+			t.Errorf("status %+v, want connected with a warning of the damage", s)
+		}
+		m.mu.Lock()
+		m.fail = nil
+		m.mu.Unlock()
+		pass(15 * time.Minute)
+		if filed, _, _ := c.count(); filed != 6 {
+			t.Errorf("filed %d after the record could be read again, want 6", filed)
+		}
+	})
+}
+
+func TestAnIdleTerminalShowsThatItLives(t *testing.T) {
+	story(t, 0, func(t *testing.T, m *memory, c *centre, u *Uplink) {
+		pass(9 * time.Minute)
+		c.mu.Lock()
+		signs := c.signs
+		c.mu.Unlock()
+		if signs < 8 || signs > 12 {
+			t.Errorf("%d signs of life in nine idle minutes, want about one a minute", signs)
+		}
+	})
+}
 
 func TestABrokenDiskEndsTheUplink(t *testing.T) {
 	story(t, 5, func(t *testing.T, m *memory, c *centre, u *Uplink) {

@@ -61,11 +61,7 @@ func (v *visit) run(ctx context.Context) error {
 	v.linked(true)
 	v.o.Log.Info(eventLink, "terminal", v.o.Terminal, "up", true)
 	v.heardAt = time.Now()
-	online, err := v.status(true)
-	if err != nil {
-		return err
-	}
-	if err := v.conn.Publish(ctx, wire.Topic(v.o.Terminal, wire.StatusTopic), online); err != nil {
+	if err := v.tell(ctx); err != nil {
 		return err
 	}
 	for {
@@ -94,14 +90,19 @@ func (v *visit) turn(ctx context.Context) error {
 	}
 	line := v.o.Queue.Line()
 	if line.Upto+1 >= line.Next {
-		return v.idle(ctx, v.o.Queue.More())
+		return v.idle(ctx)
 	}
 	answered, err := v.exchange(ctx, v.batch)
+	if errors.Is(err, ErrDamaged) {
+		v.warn(warnDamaged, "%v", err)
+		return v.pause(ctx, v.o.Waits.Hello)
+	}
 	if err != nil || !answered {
 		return err
 	}
 	if v.o.Queue.Line().Upto > line.Upto {
 		v.fruitless = 0
+		v.settled(warnDamaged)
 		return nil
 	}
 	// A centre that answers and never advances must not be asked again at full speed. One
@@ -112,9 +113,9 @@ func (v *visit) turn(ctx context.Context) error {
 	return nil
 }
 
-// idle waits for more records, the next hello or a late receipt.
-func (v *visit) idle(ctx context.Context, more <-chan struct{}) error {
-	t := time.NewTimer(time.Until(v.helloAt))
+// idle waits for more records, the next hello or a late receipt, and shows that the terminal lives.
+func (v *visit) idle(ctx context.Context) error {
+	t := time.NewTimer(min(time.Until(v.helloAt), around(v.o.Waits.Alive)))
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
@@ -124,10 +125,20 @@ func (v *visit) idle(ctx context.Context, more <-chan struct{}) error {
 	case raw := <-v.inbox:
 		_, err := v.settle(ctx, raw)
 		return err
-	case <-more:
+	case <-v.o.Queue.More():
 	case <-t.C:
+		return v.tell(ctx)
 	}
 	return nil
+}
+
+// tell publishes that the terminal is there.
+func (v *visit) tell(ctx context.Context) error {
+	online, err := v.status(true)
+	if err != nil {
+		return err
+	}
+	return v.conn.Publish(ctx, wire.Topic(v.o.Terminal, wire.StatusTopic), online)
 }
 
 // exchange sends a message and waits for the receipt that answers it. When none comes it returns
@@ -195,6 +206,9 @@ func (v *visit) batch() ([]byte, error) {
 	line := v.o.Queue.Line()
 	for {
 		run, err := v.o.Queue.Look(line.Upto+1, v.records, batchBytes)
+		if errors.Is(err, ErrDamaged) {
+			return nil, err
+		}
 		if err != nil {
 			return nil, &queueError{err}
 		}
