@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"hailong/config"
 	"hailong/sync/wire"
 )
 
@@ -78,6 +79,10 @@ func encode(b []byte) []byte { return []byte(base64.StdEncoding.EncodeToString(b
 
 func readSecret(path string, size int) ([]byte, error) {
 	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: there is no %s; make the folder with: collector init --data %s",
+			config.ErrConfig, path, filepath.Dir(path))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read key: %w", err)
 	}
