@@ -25,7 +25,7 @@ func TestANewCentreStepByStep(t *testing.T) {
 		{"verify before init", []string{"verify"}, program.Usage, "collector init"},
 		{"init", []string{"init"}, 0, "new store"},
 		{"init again", []string{"init"}, program.Usage, "collector.db"},
-		{"a terminal", []string{"terminal", "add", "quay-01", "--counter", "Quầy 1", "-o", id}, 0, "quay-01 registered"},
+		{"a terminal", []string{"terminal", "add", "quay-01", "--counter", "Quầy 1", "-o", id}, 0, "registered"},
 		{"its file is there", []string{"terminal", "add", "quay-02", "-o", id}, program.Usage, "there already"},
 		{"its name is taken", []string{"terminal", "add", "quay-01", "-o", id + "2"}, program.Usage, "quay-01"},
 		{"a bad name", []string{"terminal", "add", "Quầy", "-o", id + "3"}, program.Usage, "quay-01"},

@@ -31,7 +31,8 @@ func TestExitCodesAndWhatIsSaid(t *testing.T) {
 	}{
 		{"every problem at once", []string{"check", "--config", wrong}, program.Usage,
 			[]string{"data:", "broker.address:", "broker.qos:", "not enrolled"}},
-		{"no such file", []string{"check", "--config", filepath.Join(dir, "x")}, program.Usage, []string{"no such file"}},
+		{"no such file", []string{"check", "--config", filepath.Join(dir, "x")}, program.Usage,
+			[]string{"no such file"}},
 		{"no identity", []string{"run", "--config", lonely}, program.NotEnrolled, []string{"collector terminal add"}},
 		{"no agent", []string{"press", "5", "--id", "thu-1", "--socket", filepath.Join(dir, "no.sock")},
 			program.NotRecorded, []string{"not recorded", "--id thu-1"}},

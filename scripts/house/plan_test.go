@@ -177,5 +177,6 @@ func knowsEveryone(dir string) bool {
 
 // program tells the mains, which nobody imports.
 func program(dir string) bool {
-	return strings.HasPrefix(dir, "cmd/") && !slices.Contains([]string{"cmd/agent", "cmd/centre", "cmd/program"}, dir)
+	wiring := []string{"cmd/agent", "cmd/centre", "cmd/program", "cmd/program/programtest"}
+	return strings.HasPrefix(dir, "cmd/") && !slices.Contains(wiring, dir)
 }
