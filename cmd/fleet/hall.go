@@ -55,19 +55,19 @@ func (c *hallCmd) Run(ctx context.Context) error {
 	if err := enrol(ctx, c.Dir, centre.Folder(c.Centre), hall.Counters); err != nil {
 		return err
 	}
-	var thanked atomic.Uint64
-	terminals, err := c.open(ctx, hall, &thanked)
-	if err != nil {
-		return err
-	}
-	first := terminals[0]
 	keys := make(chan session.Event)
 	console, err := agent.Keys(ctx, keys, vote.Button)
 	yours := err == nil
 	if yours {
 		defer func() { _ = console.Close() }()
+		first := hall.Counters[0]
 		fmt.Printf("Phím 1–5: bấm %s (%s). Ctrl-C: dừng. / Keys 1–5 press %s, Ctrl-C stops.\n",
-			first.id, hall.Counters[0].Name, first.id)
+			first.Terminal, first.Name, first.Terminal)
+	}
+	var thanked atomic.Uint64
+	terminals, err := c.open(ctx, hall, yours, &thanked)
+	if err != nil {
+		return err
 	}
 	fmt.Printf("%d quầy, tốc độ ×%g, hạt giống %d / counters, speed, seed\n", len(terminals), c.Speed, c.Seed)
 	return c.live(ctx, hall, terminals, yours, keys, &thanked)
@@ -84,7 +84,8 @@ func (c *hallCmd) load() (config.Hall, error) {
 	return hall, hall.Validate()
 }
 
-func (c *hallCmd) open(ctx context.Context, hall config.Hall, thanked *atomic.Uint64) ([]*terminal, error) {
+func (c *hallCmd) open(ctx context.Context, hall config.Hall, yours bool, thanked *atomic.Uint64,
+) ([]*terminal, error) {
 	codec, log := wire.NewCodec(), program.Logger(c.Log)
 	var terminals []*terminal
 	for i, counter := range hall.Counters {
@@ -93,7 +94,7 @@ func (c *hallCmd) open(ctx context.Context, hall config.Hall, thanked *atomic.Ui
 			Visit: c.waits(), Kept: kept(func(desk.Kept) { thanked.Add(1) }),
 		}
 		setup.Config.Broker.Address = c.Broker
-		if i == 0 { // a person may press this one, at a person's pace
+		if i == 0 && yours { // a person presses this one, at a person's pace
 			setup.Visit, setup.Show = session.Waits{}, lines(setup.Config.Screen.Language)
 		} else {
 			setup.Config.Screen.Touch = true

@@ -203,7 +203,7 @@ const again = 20 * time.Millisecond
 // agent says that it is durable, while the agent is killed: afterwards there must be exactly as
 // many votes as ids.
 func pressByID(ctx context.Context, h *house) error {
-	const presses = 300
+	const presses = 2000
 	if err := h.centre(ctx, ""); err != nil {
 		return err
 	}
