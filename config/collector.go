@@ -7,6 +7,8 @@ type Collector struct {
 	Web struct {
 		Listen string `toml:"listen"`
 		Title  string `toml:"title"` // the hall's name on the live page
+		// Transactions of a usual day, for the response rate; 0 where nobody knows.
+		Transactions uint64 `toml:"transactions"`
 	} `toml:"web"`
 	Broker struct {
 		Mode     string `toml:"mode"`     // embedded or mqtt
@@ -36,15 +38,15 @@ func CollectorDefaults() Collector {
 	return c
 }
 
-// LoadCollector reads the centre's file; paths in it are relative to it.
+// LoadCollector reads and judges the centre's file; paths in it are relative to it.
 func LoadCollector(path string) (Collector, error) {
 	c := CollectorDefaults()
-	if err := load(path, &c); err != nil {
-		return Collector{}, err
-	}
-	c.Broker.Password = beside(path, c.Broker.Password)
-	c.Web.Title = norm.NFC.String(c.Web.Title)
-	return c, nil
+	err := load(path, &c, func() error {
+		c.Broker.Password = beside(path, c.Broker.Password)
+		c.Web.Title = norm.NFC.String(c.Web.Title)
+		return c.Validate()
+	})
+	return c, err
 }
 
 // Validate tells everything that is wrong at once, each with its field's path.

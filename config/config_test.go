@@ -20,17 +20,19 @@ func write(t *testing.T, name, text string, mode os.FileMode) string {
 	return path
 }
 
+func nothing() error { return nil }
+
 // The example files show every default: read over nothing but zeros they must equal the defaults.
 func TestExamplesAreTheDefaults(t *testing.T) {
 	var k Kiosk
-	if err := load("examples/kiosk.toml", &k); err != nil {
+	if err := load("examples/kiosk.toml", &k, nothing); err != nil {
 		t.Fatal(err)
 	}
 	if k != KioskDefaults() {
 		t.Errorf("examples/kiosk.toml\n got %+v\nwant %+v", k, KioskDefaults())
 	}
 	var c Collector
-	if err := load("examples/collector.toml", &c); err != nil {
+	if err := load("examples/collector.toml", &c, nothing); err != nil {
 		t.Fatal(err)
 	}
 	if c != CollectorDefaults() {
@@ -46,22 +48,21 @@ func TestExamplesAreTheDefaults(t *testing.T) {
 }
 
 func TestEveryProblemAtOnce(t *testing.T) {
-	k, err := LoadKiosk(write(t, "kiosk.toml", `
+	_, err := LoadKiosk(write(t, "kiosk.toml", `
 data = ""
+colour = "teal"
 socket = "`+strings.Repeat("x", 120)+`"
-broker = { address = "nowhere", qos = 2 }
+broker = { address = "192.168.1.1:1883", qos = 2, port = 1883 }
+screen = { touch = "yes", language = "xx" }
 counter = { name = "`+strings.Repeat("ậ", 40)+`" }
 log = { level = "loud" }
 `, 0o600))
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = k.Validate()
 	if !errors.Is(err, ErrConfig) {
-		t.Fatalf("Validate() = %v, want ErrConfig", err)
+		t.Fatalf("LoadKiosk() = %v, want ErrConfig", err)
 	}
 	for _, field := range []string{
 		"data:", "socket:", "broker.address:", "broker.qos:", "counter.name:", "log.level:",
+		"colour: unknown key", "broker.port: unknown key", "screen.touch: must be true or false", "screen.language:",
 	} {
 		if !strings.Contains(err.Error(), field) {
 			t.Errorf("no word of %s in\n%v", field, err)
@@ -166,18 +167,18 @@ func FuzzFiles(f *testing.F) {
 	f.Add("terminal = \"quay-01\"\nseed = \"\"\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		k, c := KioskDefaults(), CollectorDefaults()
-		if parse(text, &k) == nil {
+		if parse(text, &k, nothing) == nil {
 			_ = k.Validate()
 		}
-		if parse(text, &c) == nil {
+		if parse(text, &c, nothing) == nil {
 			_ = c.Validate()
 		}
 		var h Hall
-		if parse(text, &h) == nil {
+		if parse(text, &h, nothing) == nil {
 			_ = h.Validate()
 		}
 		var id identityFile
-		if parse(text, &id) == nil {
+		if parse(text, &id, nothing) == nil {
 			if got, err := id.identity(); err == nil {
 				if _, err := vote.ParseTerminalID(string(got.Terminal)); err != nil {
 					t.Errorf("accepted identity %q", got.Terminal)

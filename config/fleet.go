@@ -29,22 +29,22 @@ var seedHall string
 // SeedHall is the hall of the real report this product began with: eleven counters.
 func SeedHall() (Hall, error) {
 	var h Hall
-	if err := parse(seedHall, &h); err != nil {
+	if err := parse(seedHall, &h, func() error { return h.Validate() }); err != nil {
 		return Hall{}, fmt.Errorf("%w of the built-in hall: %w", ErrConfig, err)
 	}
-	return h, h.Validate()
+	return h, nil
 }
 
-// LoadHall reads a hall's file.
+// LoadHall reads and judges a hall's file.
 func LoadHall(path string) (Hall, error) {
 	var h Hall
-	if err := load(path, &h); err != nil {
-		return Hall{}, err
-	}
-	for i := range h.Counters {
-		h.Counters[i].Name = norm.NFC.String(h.Counters[i].Name)
-	}
-	return h, nil
+	err := load(path, &h, func() error {
+		for i := range h.Counters {
+			h.Counters[i].Name = norm.NFC.String(h.Counters[i].Name)
+		}
+		return h.Validate()
+	})
+	return h, err
 }
 
 // Validate tells everything that is wrong at once, each with its field's path.

@@ -74,14 +74,12 @@ func LoadIdentity(path string) (Identity, error) {
 			ErrConfig, path, info.Mode().Perm(), path)
 	}
 	var f identityFile
-	if err := load(path, &f); err != nil {
-		return Identity{}, err
-	}
-	id, err := f.identity()
-	if err != nil {
-		return Identity{}, fmt.Errorf("%w %s: %w", ErrConfig, path, err)
-	}
-	return id, nil
+	var id Identity
+	err = load(path, &f, func() (err error) {
+		id, err = f.identity()
+		return err
+	})
+	return id, err
 }
 
 func (f identityFile) identity() (Identity, error) {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"hailong/sync/outbox"
+	"hailong/sync/wire"
 	"hailong/vote"
 	"hailong/vote/desk"
 )
@@ -120,13 +121,30 @@ func (a *Agent) press(w http.ResponseWriter, r *http.Request) {
 		ID: b.ID, Level: b.Level, Channel: vote.Test, Reasons: b.Reasons, Comment: b.Comment,
 	})
 	switch {
+	case err == nil && a.differs(kept, b.Level):
+		answer(w, http.StatusUnprocessableEntity, Refusal{Invalid, fmt.Sprintf(
+			"press id %s stands for another level, in record %d; use a new id", kept.ID, kept.Seq)})
 	case err == nil:
 		answer(w, http.StatusOK, Placed{kept.ID, a.box.State().Epoch.String(), kept.Seq, true, kept.Fresh})
-	case errors.Is(err, vote.ErrInvalid) || errors.Is(err, outbox.ErrEntry):
+	case errors.Is(err, vote.ErrInvalid), errors.Is(err, outbox.ErrEntry), errors.Is(err, wire.ErrSize),
+		errors.Is(err, wire.ErrFormat):
 		answer(w, http.StatusUnprocessableEntity, Refusal{Invalid, err.Error()})
 	default:
 		answer(w, http.StatusServiceUnavailable, Refusal{NotKept, err.Error()})
 	}
+}
+
+// differs tells whether an id that was there before stands for another level.
+func (a *Agent) differs(r desk.Receipt, level vote.Level) bool {
+	if r.Fresh {
+		return false
+	}
+	run, err := a.box.Look(r.Seq, 1, 1)
+	if err != nil || len(run.Bodies) == 0 {
+		return false // forgotten long ago: nobody can tell any more
+	}
+	old, err := wire.DecodeRecord(run.Bodies[0])
+	return err == nil && old.Cast != nil && old.Cast.Level != level
 }
 
 func answer(w http.ResponseWriter, status int, v any) {

@@ -80,8 +80,14 @@ func encode(b []byte) []byte { return []byte(base64.StdEncoding.EncodeToString(b
 func readSecret(path string, size int) ([]byte, error) {
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
+		folder := Folder(filepath.Dir(path))
+		if _, err := os.Stat(folder.Store()); err == nil {
+			return nil, fmt.Errorf(
+				"%w: %s is missing beside a store; restore it from the backup, terminals believe no other",
+				config.ErrConfig, path)
+		}
 		return nil, fmt.Errorf("%w: there is no %s; make the folder with: collector init --data %s",
-			config.ErrConfig, path, filepath.Dir(path))
+			config.ErrConfig, path, folder)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read key: %w", err)

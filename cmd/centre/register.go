@@ -5,31 +5,42 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"os"
 	"time"
-
-	"golang.org/x/text/unicode/norm"
 
 	"hailong/collector/store"
 	"hailong/config"
+	"hailong/sync/wire"
 	"hailong/vote"
 )
 
-// Register makes a terminal's identity and registers it.
-func Register(
-	ctx context.Context, s *store.Store, own Keys, id vote.TerminalID, counter string,
-) (config.Identity, error) {
+// Enrol makes a terminal's identity, writes it to a new file that only its owner reads, and
+// registers it. Where the name is taken no file is left.
+func Enrol(ctx context.Context, s *store.Store, own Keys, id vote.TerminalID, counter, path string) error {
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
-		return config.Identity{}, fmt.Errorf("make key of %s: %w", id, err)
+		return fmt.Errorf("make key of %s: %w", id, err)
 	}
-	secret := rand.Text()
-	err = s.AddTerminal(ctx, store.Registration{
-		ID: id, Counter: norm.NFC.String(counter), Key: public,
-		SecretHash: sha256.Sum256([]byte(secret)), At: time.Now(),
-	})
-	return config.Identity{
-		Terminal: id, Secret: secret, Key: private,
+	identity := config.Identity{
+		Terminal: id, Secret: rand.Text(), Key: private,
 		ReceiptKey: own.Receipt.Public().(ed25519.PublicKey), SealKey: *own.Seal,
-	}, err
+	}
+	text, err := identity.Encode()
+	if err != nil {
+		return err
+	}
+	// The file first: a registered terminal without an identity would have burnt its name.
+	if err := WriteSecret(path, text); err != nil {
+		return err
+	}
+	err = s.AddTerminal(ctx, store.Registration{
+		ID: id, Counter: wire.Text(counter), Key: public,
+		SecretHash: sha256.Sum256([]byte(identity.Secret)), At: time.Now(),
+	})
+	if err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,7 +47,9 @@ func newHall(t *testing.T) *hall {
 	h.ok(err)
 	keys, err := ReadKeys(h.folder)
 	h.ok(err)
-	h.identity, err = Register(t.Context(), s, keys, "quay-01", "Quầy 1 – Đất đai")
+	path := filepath.Join(t.TempDir(), "identity.toml")
+	h.ok(Enrol(t.Context(), s, keys, "quay-01", "Quầy 1 – Đất đai", path))
+	h.identity, err = config.LoadIdentity(path)
 	h.ok(err)
 	scopes := []string{"scores", "votes"}
 	h.ok(s.AddToken(t.Context(), "test", sha256.Sum256([]byte(h.token)), scopes, time.Now()))
@@ -155,7 +159,7 @@ func (h *hall) votes() (levels []vote.Level) {
 		for _, r := range page.Rows {
 			levels = append(levels, r.Level)
 		}
-		if after = page.Next; after == "" {
+		if after = page.Next; len(page.Rows) == 0 {
 			return levels
 		}
 	}
@@ -182,9 +186,15 @@ func TestAPressBecomesAScoreOnce(t *testing.T) {
 	if got := h.votes(); !slices.Equal(got, []vote.Level{5, 1}) {
 		t.Errorf("votes at the centre %v, want [5 1]", got)
 	}
-	_, err = client.Press(t.Context(), agent.Ballot{Level: 5, Reasons: []string{"khong-co"}})
-	if refused, ok := err.(agent.Refusal); !ok || refused.Code != agent.Invalid {
-		t.Errorf("unknown reason: %v, want a refusal", err)
+	for name, wrong := range map[string]agent.Ballot{
+		"unknown reason":                {Level: 5, Reasons: []string{"khong-co"}},
+		"a comment too long":            {Level: 5, Comment: strings.Repeat("ậ", 2000)},
+		"an id that stands for level 5": {Level: 2, ID: "thu-01"},
+	} {
+		_, err := client.Press(t.Context(), wrong)
+		if refused, ok := err.(agent.Refusal); !ok || refused.Code != agent.Invalid {
+			t.Errorf("%s: %v, want a refusal", name, err)
+		}
 	}
 }
 
@@ -222,6 +232,19 @@ func TestVotingDoesNotWaitForTheCentre(t *testing.T) {
 	h.ok(s.Close())
 	if len(differences) > 0 || sum.Votes != 2*presses {
 		t.Errorf("verify: %d votes, differences %v", sum.Votes, differences)
+	}
+}
+
+func TestASecondCollectorIsKeptOut(t *testing.T) {
+	h := newHall(t)
+	defer h.serve()()
+	other := h.cfg
+	other.Web.Listen, other.Broker.Listen = freePort(t), freePort(t)
+	err := Serve(t.Context(), Setup{
+		Folder: h.folder, Config: other, Log: slog.New(slog.DiscardHandler), Ready: func() { t.Error("ready") },
+	})
+	if !errors.Is(err, ErrServed) {
+		t.Errorf("a second collector on the same folder: %v, want ErrServed", err)
 	}
 }
 

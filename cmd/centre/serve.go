@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"hailong/collector/broker"
@@ -54,12 +55,33 @@ type centre struct {
 	listen net.Listener
 }
 
+// ErrServed means that another process serves the folder.
+var ErrServed = errors.New("another collector serves this folder")
+
+// hold keeps a second collector out: it would empty the running one's broker. The lock goes with
+// the process, however it ends.
+func (f Folder) hold() (release func() error, err error) {
+	d, err := os.Open(string(f))
+	if err != nil {
+		return nil, fmt.Errorf("open data folder: %w", err)
+	}
+	if err := syscall.Flock(int(d.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", f, ErrServed), d.Close())
+	}
+	return d.Close, nil
+}
+
 // Serve runs the centre until ctx ends or a part fails.
 func Serve(ctx context.Context, s Setup) error {
 	keys, err := ReadKeys(s.Folder)
 	if err != nil {
 		return err
 	}
+	release, err := s.Folder.hold()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = release() }()
 	c := &centre{Setup: s}
 	if c.store, err = store.Open(ctx, s.Folder.Store()); err != nil {
 		return err
@@ -114,6 +136,7 @@ func (c *centre) open(ctx, streams context.Context) (err error) {
 	handler, err := web.New(web.Options{
 		Reader: c.store, Access: c.store, Health: c, Feed: c.store, Context: streams, Now: time.Now, Log: c.Log,
 		Metrics: c.metrics(), Version: c.Version, Title: c.Config.Web.Title, Store: kind,
+		Transactions: c.Config.Web.Transactions,
 	})
 	if err != nil {
 		return err
@@ -145,7 +168,7 @@ func (c *centre) openDoor(ctx context.Context) (door, error) {
 	}
 	return broker.Foreign(context.WithoutCancel(ctx), broker.ForeignOptions{
 		Broker: b.Address, Username: b.Username, Password: password, ClientID: "hl-collector",
-		Log: c.Log, Handle: handle,
+		QoS: byte(b.QoS), Log: c.Log, Handle: handle,
 	})
 }
 

@@ -33,6 +33,10 @@ private and back it up: terminals believe these keys only.
 
 // Run makes the folder.
 func (c *initCmd) Run(ctx context.Context) error {
+	// Before the keys: a folder whose key was lost must not get a new one, which no terminal believes.
+	if _, err := os.Stat(c.folder().Store()); err == nil {
+		return fmt.Errorf("%s: %w", c.folder().Store(), store.ErrExists)
+	}
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return fmt.Errorf("make data folder: %w", err)
 	}
@@ -96,16 +100,8 @@ func (c *terminalAddCmd) Run(ctx context.Context) error {
 		return err
 	}
 	return c.with(ctx, func(s *store.Store) error {
-		identity, err := centre.Register(ctx, s, own, id, c.Counter)
-		if err != nil {
+		if err := centre.Enrol(ctx, s, own, id, c.Counter, c.Out); err != nil {
 			return err
-		}
-		text, err := identity.Encode()
-		if err != nil {
-			return err
-		}
-		if err := centre.WriteSecret(c.Out, text); err != nil {
-			return fmt.Errorf("terminal %s is registered, but its identity was not written: %w", id, err)
 		}
 		fmt.Printf("%s registered; identity in %s\n", id, c.Out)
 		return nil

@@ -37,9 +37,6 @@ func (c *serveCmd) Run(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := cfg.Validate(); err != nil {
-		return err
-	}
 	var readied error
 	err := centre.Serve(ctx, centre.Setup{
 		Folder: c.folder(), Config: cfg, Version: version, Log: program.Logger(cfg.Log.Level),

@@ -77,11 +77,7 @@ func (c *hallCmd) load() (config.Hall, error) {
 	if c.Hall == "" {
 		return config.SeedHall()
 	}
-	hall, err := config.LoadHall(c.Hall)
-	if err != nil {
-		return hall, err
-	}
-	return hall, hall.Validate()
+	return config.LoadHall(c.Hall)
 }
 
 func (c *hallCmd) open(ctx context.Context, hall config.Hall, yours bool, thanked *atomic.Uint64,

@@ -82,18 +82,15 @@ func enrol(ctx context.Context, dir string, data centre.Folder, counters []confi
 }
 
 func enrolOne(ctx context.Context, s *store.Store, keys centre.Keys, home string, c config.Counter) error {
-	id, err := centre.Register(ctx, s, keys, vote.TerminalID(c.Terminal), c.Name)
-	if err != nil {
-		return err
-	}
-	text, err := id.Encode()
-	if err != nil {
-		return err
-	}
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		return fmt.Errorf("make terminal folder: %w", err)
 	}
-	return centre.WriteSecret(filepath.Join(home, "identity.toml"), text)
+	path := filepath.Join(home, "identity.toml")
+	err := centre.Enrol(ctx, s, keys, vote.TerminalID(c.Terminal), c.Name, path)
+	if errors.Is(err, store.ErrExists) {
+		return fmt.Errorf("%w, but %s is missing: bring it back, or begin with another centre and folder", err, path)
+	}
+	return err
 }
 
 // visit is one visitor: a press, and waiting for the next to be asked. It tells whether thanks

@@ -57,7 +57,7 @@ func (c *pressCmd) Run(ctx context.Context) error {
 	}
 	if err != nil {
 		return program.Exit(program.NotRecorded, fmt.Errorf(
-			"not recorded: %w; to try again: kiosk press %d --id %s --socket %s", err, c.Level, c.ID, c.Socket))
+			"not recorded: %w; to try again, give the same command with --id %s", err, c.ID))
 	}
 	return json.NewEncoder(os.Stdout).Encode(placed)
 }

@@ -61,9 +61,6 @@ func load(path string) (config.Kiosk, config.Identity, error) {
 	if err != nil {
 		return cfg, config.Identity{}, err
 	}
-	if err := cfg.Validate(); err != nil {
-		return cfg, config.Identity{}, err
-	}
 	id, err := config.LoadIdentity(cfg.Identity)
 	return cfg, id, err
 }
@@ -82,12 +79,12 @@ func (checkCmd) Help() string {
 
 // Run checks.
 func (c *checkCmd) Run() error {
-	cfg, err := config.LoadKiosk(c.Config)
-	if err != nil {
-		return err
+	cfg, bad := config.LoadKiosk(c.Config)
+	id := config.Identity{}
+	var err error
+	if cfg.Identity != "" {
+		id, err = config.LoadIdentity(cfg.Identity)
 	}
-	bad := cfg.Validate()
-	id, err := config.LoadIdentity(cfg.Identity)
 	if bad != nil {
 		return program.Exit(program.Usage, errors.Join(bad, err))
 	}

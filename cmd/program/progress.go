@@ -27,6 +27,7 @@ func NewProgress(what string) *Progress {
 
 // Show tells that done of total are done.
 func (p *Progress) Show(done, total int) {
+	done = min(done, total)
 	pause, now := 10*time.Second, time.Now()
 	if p.console {
 		pause = 100 * time.Millisecond

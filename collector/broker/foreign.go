@@ -37,6 +37,7 @@ type ForeignOptions struct {
 	Broker                       string
 	Username, Password, ClientID string
 	TLS                          *tls.Config
+	QoS                          byte // of what goes down: 0, or 1 for brokers that want it
 	Log                          *slog.Logger
 	// Handle is called in order of arrival by one goroutine. It may wait for a commit.
 	Handle func(Message)
@@ -69,7 +70,7 @@ func Foreign(ctx context.Context, o ForeignOptions) (*Guest, error) {
 	ctx, stop := context.WithCancel(ctx)
 	g := &Guest{log: o.Log, handle: o.Handle, ctx: ctx, stop: stop, done: make(chan struct{}), why: errNoLink}
 	g.options = mqtt.Options{Broker: o.Broker, ClientID: o.ClientID, Username: o.Username, Password: o.Password,
-		TLS: o.TLS, Queue: foreignQueue, Handle: g.receive}
+		TLS: o.TLS, QoS: o.QoS, Queue: foreignQueue, Handle: g.receive}
 	for _, kind := range upward() {
 		g.options.Subscribe = append(g.options.Subscribe, topicOf("+", kind))
 	}

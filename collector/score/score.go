@@ -71,6 +71,15 @@ func Of(c Counts) Score {
 	return s
 }
 
+// Response is the response rate: votes ÷ eligible transactions. False where their number is not
+// known, or is below the number of votes and so cannot be right.
+func Response(votes, transactions uint64) (float64, bool) {
+	if transactions == 0 || votes > transactions {
+		return 0, false
+	}
+	return float64(votes) / float64(transactions), true
+}
+
 // Wilson is the Wilson 95 % score interval of k successes in n trials; 0 to 1 where n is 0.
 func Wilson(k, n uint64) (lo, hi float64) {
 	if n == 0 {

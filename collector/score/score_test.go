@@ -47,6 +47,18 @@ func TestScoreOfCounts(t *testing.T) {
 	}
 }
 
+func TestResponseRate(t *testing.T) {
+	for _, c := range []struct {
+		votes, transactions uint64
+		rate                float64
+		known               bool
+	}{{0, 0, 0, false}, {5, 0, 0, false}, {6, 5, 0, false}, {0, 5, 0, true}, {5, 20, 0.25, true}} {
+		if rate, known := Response(c.votes, c.transactions); rate != c.rate || known != c.known {
+			t.Errorf("Response(%d, %d) = %v, %v; want %v, %v", c.votes, c.transactions, rate, known, c.rate, c.known)
+		}
+	}
+}
+
 func TestReleaseMovesInStepsOfFive(t *testing.T) {
 	var shown, now Counts
 	steps := 0

@@ -37,6 +37,10 @@ type board struct {
 	Lost     []counterRow
 	Voting   int     // counters with a vote today
 	Each     float64 // votes per counter
+
+	Transactions uint64  // on a usual day; 0 where not known
+	Response     float64 // of Transactions
+	Answered     bool    // Response means something
 }
 
 type levelRow struct {
@@ -71,6 +75,8 @@ func (s *site) board(h org.Hall, now time.Time) board {
 		}
 		b.Levels = append(b.Levels, row)
 	}
+	b.Transactions = s.o.Transactions
+	b.Response, b.Answered = score.Response(h.Today, b.Transactions)
 	b.Hours = hours(h.ByHour, s.o.Opens, s.o.Closes)
 	for _, t := range h.Terminals {
 		c := counter(t, now)

@@ -29,11 +29,22 @@ func home(t *testing.T, h org.Hall, lang, theme string) string {
 	return got.Body.String()
 }
 
+func TestTheResponseRateIsShownWhereTheVisitsAreKnown(t *testing.T) {
+	s := &site{o: Options{Transactions: 400}}
+	if b := s.board(org.Hall{Today: 100}, friday()); !b.Answered || b.Response != 0.25 {
+		t.Errorf("100 votes of 400 visits: %v, %v; want 0.25", b.Response, b.Answered)
+	}
+	if b := s.board(org.Hall{Today: 401}, friday()); b.Answered {
+		t.Error("more votes than visits have a rate")
+	}
+}
+
 func TestTheLivePageTellsTheDay(t *testing.T) {
 	got := home(t, busy(), "vi", "light")
 	for _, want := range []string{
 		"32.339", "94,0\u00a0%", "trên 100 phiếu", "87,5\u00a0% – 97,2\u00a0%", "Rất không hài lòng", "Quầy có phiếu",
-		"chưa có số lượt giao dịch", "Điểm cập nhật mỗi 5 phiếu", "2 phiếu chưa rõ giờ", "12 bản ghi đang chờ trên máy",
+		"chưa có số lượt giao dịch", "Điểm chỉ đổi sau ít nhất 5 phiếu mới", "2 phiếu chưa rõ giờ",
+		"12 bản ghi đang chờ trên máy",
 		"Số đếm của máy và trung tâm khác nhau", "3 phút trước · 14:34", "1 giờ trước · 13:37", "Hoạt động", "Im lặng",
 		"Mất liên lạc", "Chưa từng kết nối", "14:37 · 05/8/2022", "chưa đủ mẫu", "06:00–06:59", "SQLite",
 		"Hôm nay 32.339 phiếu, 9/11 quầy có phiếu, 2 quầy mất liên lạc.",

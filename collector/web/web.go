@@ -60,8 +60,10 @@ type Options struct {
 	Version string
 	Title   string // the hall's name over the live page; "" is the product's name
 	Store   string // kind of store, shown in the footer
-	Opens   int    // first hour of the chart of votes by hour; 0 and 0 mean 7 to 17
-	Closes  int    // first hour after it
+	// Transactions is how many visits a usual day has, for the response rate; 0 where nobody knows.
+	Transactions uint64
+	Opens        int // first hour of the chart of votes by hour; 0 and 0 mean 7 to 17
+	Closes       int // first hour after it
 
 	// Secure is set where people reach the centre by TLS, at this process or at a proxy before
 	// it. The cookie is then a __Host- cookie, which a browser refuses on plain HTTP.

@@ -3,6 +3,7 @@ package uplink
 import (
 	"context"
 	"errors"
+	mathrand "math/rand/v2"
 	"slices"
 	"time"
 
@@ -44,7 +45,7 @@ func (v *visit) settle(ctx context.Context, raw []byte) (bool, error) {
 		return false, nil
 	}
 	v.sent = slices.Delete(v.sent, nth, nth+1) // answered once: a repetition proves nothing new
-	v.heardAt, v.answered, v.retry = time.Now(), true, v.o.Waits.Receipt
+	v.askedAt, v.answered, v.retry = time.Time{}, true, v.o.Waits.Receipt
 	v.progressed()
 	v.settled("link")
 	if err := v.obey(ctx, r); err != nil {
@@ -114,7 +115,7 @@ func (v *visit) advance(ctx context.Context, r wire.Receipt, toHello bool) error
 
 // pause waits on a living connection, then says hello again. Presses go on meanwhile.
 func (v *visit) pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(around(d))
+	t := time.NewTimer(d + mathrand.N(d/5+1)) // never less than was asked for
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
@@ -123,6 +124,6 @@ func (v *visit) pause(ctx context.Context, d time.Duration) error {
 		return errLost
 	case <-t.C:
 	}
-	v.heardAt, v.helloAt = time.Now(), time.Time{}
+	v.helloAt = time.Time{}
 	return nil
 }

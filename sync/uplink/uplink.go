@@ -9,7 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	mathrand "math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -133,7 +135,8 @@ type Status struct {
 
 // Uplink carries one terminal's line.
 type Uplink struct {
-	o Options
+	o     Options
+	retry time.Duration // next wait for an answer, across connections; Run's alone
 
 	mu       sync.Mutex // guards what follows
 	status   Status
@@ -148,7 +151,7 @@ func New(o Options) *Uplink {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Uplink{o: o, warnings: map[string]Warning{}}
+	return &Uplink{o: o, retry: o.Waits.Receipt, warnings: map[string]Warning{}}
 }
 
 // Status tells how the uplink fares.
@@ -157,8 +160,8 @@ func (u *Uplink) Status() Status {
 	defer u.mu.Unlock()
 	s := u.status
 	s.Warnings = nil
-	for _, w := range u.warnings {
-		s.Warnings = append(s.Warnings, w)
+	for _, code := range slices.Sorted(maps.Keys(u.warnings)) {
+		s.Warnings = append(s.Warnings, u.warnings[code])
 	}
 	return s
 }
@@ -188,6 +191,11 @@ func (u *Uplink) linked(up bool) {
 	if up != u.status.Connected || u.status.Since.IsZero() {
 		u.status.Connected, u.status.Since = up, time.Now()
 	}
+}
+
+func (u *Uplink) tried() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
 	u.status.Tries++
 }
 
@@ -202,6 +210,7 @@ func (u *Uplink) progressed() {
 func (u *Uplink) Run(ctx context.Context) error {
 	failed := 0
 	for ctx.Err() == nil {
+		u.tried()
 		v := newVisit(u)
 		err := v.run(ctx)
 		u.linked(false)

@@ -32,10 +32,9 @@ type visit struct {
 	inbox   chan []byte
 	sent    []wire.MessageID // of the latest unanswered messages: only their answers count
 	nonce   wire.Nonce
-	records int           // batch size: halved while batches are too large, MaxRecords otherwise
-	retry   time.Duration // next wait for an answer
-	helloAt time.Time     // when the next hello is due
-	heardAt time.Time     // last receipt, or the dial
+	records int       // batch size: halved while batches are too large, MaxRecords otherwise
+	helloAt time.Time // when the next hello is due
+	askedAt time.Time // first message that is still unanswered; zero where none is
 
 	fruitless int // batches in a row that were answered without an advance
 
@@ -44,7 +43,7 @@ type visit struct {
 
 func newVisit(u *Uplink) *visit {
 	return &visit{
-		Uplink: u, inbox: make(chan []byte, inboxSize), records: wire.MaxRecords, retry: u.o.Waits.Receipt,
+		Uplink: u, inbox: make(chan []byte, inboxSize), records: wire.MaxRecords,
 	}
 }
 
@@ -60,7 +59,6 @@ func (v *visit) run(ctx context.Context) error {
 	defer func() { _ = v.conn.Close() }()
 	v.linked(true)
 	v.o.Log.Info(eventLink, "terminal", v.o.Terminal, "up", true)
-	v.heardAt = time.Now()
 	if err := v.tell(ctx); err != nil {
 		return err
 	}
@@ -155,7 +153,11 @@ func (v *visit) exchange(ctx context.Context, compose func() ([]byte, error)) (b
 	if err := v.conn.Publish(ctx, wire.Topic(v.o.Terminal, wire.Up), message); err != nil {
 		return false, err
 	}
-	t := time.NewTimer(around(v.retry))
+	if v.askedAt.IsZero() {
+		v.askedAt = time.Now()
+	}
+	stalled := v.askedAt.Add(v.o.Waits.Stalled)
+	t := time.NewTimer(min(around(v.retry), time.Until(stalled)))
 	defer t.Stop()
 	for {
 		select {
@@ -170,7 +172,7 @@ func (v *visit) exchange(ctx context.Context, compose func() ([]byte, error)) (b
 			}
 		case <-t.C:
 			v.retry = min(2*v.retry, v.o.Waits.MaxRetry)
-			if time.Since(v.heardAt) >= v.o.Waits.Stalled {
+			if !time.Now().Before(stalled) {
 				return false, errStalled
 			}
 			return false, nil

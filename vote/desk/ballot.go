@@ -94,7 +94,7 @@ func (d *Desk) records(b Ballot) (cast []byte, detail vote.Record, err error) {
 		return nil, detail, err
 	}
 	sealed, err := d.seal(wire.Personal{
-		Comment: wire.Text(b.Comment), Phone: wire.Text(b.Phone), Dossier: wire.Text(b.Dossier),
+		Comment: text(b.Comment), Phone: text(b.Phone), Dossier: text(b.Dossier),
 	})
 	if err != nil || len(sealed) == 0 && len(b.Reasons) == 0 {
 		return cast, detail, err
@@ -103,6 +103,9 @@ func (d *Desk) records(b Ballot) (cast []byte, detail vote.Record, err error) {
 	_, err = wire.EncodeRecord(detail) // the longest seq stands in for the one to come
 	return cast, detail, err
 }
+
+// text is what a visitor meant to say: blanks alone are nothing.
+func text(s string) string { return strings.TrimSpace(wire.Text(s)) }
 
 func (d *Desk) check(b Ballot) error {
 	invalid := func(format string, args ...any) error {

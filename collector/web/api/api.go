@@ -34,7 +34,8 @@ without "from" and "to". Figures of few votes tell who pressed what: do not publ
 const aboutTerminals = `What was last heard of each terminal. It tells nothing about levels.`
 
 const aboutVotes = `Every filed vote in filing order, for an auditor. Ask without "after" first, then with the
-"next" of each answer until it is empty. A cursor means nothing but its place and stays valid. The order is
+"next" of each answer until one has no rows; the same "next" asks for newer votes later. A cursor means
+nothing but its place and stays valid. The order is
 that of filing, so a vote that arrives late comes late. "counted" is false for votes outside the scores.`
 
 // Reader gives the figures.
@@ -85,9 +86,13 @@ func (s Service) Handler() http.Handler {
 }
 
 func operation(scope, summary, about string) huma.Operation {
+	table := map[string]*huma.MediaType{"text/csv": {Schema: &huma.Schema{
+		Type: huma.TypeString, Description: "The same rows as a table, UTF-8 with a byte order mark.",
+	}}}
 	return huma.Operation{Method: http.MethodGet, Path: "/api/v1/" + scope, OperationID: scope, Summary: summary,
 		Description: about + "\n\nThe token needs the scope `" + scope + "`.",
 		Security:    []map[string][]string{{"token": {scope}}},
+		Responses:   map[string]*huma.Response{"200": {Description: "The rows.", Content: table}},
 		Errors: []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity,
 			http.StatusInternalServerError, http.StatusServiceUnavailable}}
 }
@@ -131,7 +136,8 @@ func (s Service) terminals(ctx context.Context, _ *struct{}) (*terminalsOut, err
 	for _, t := range hall.Terminals {
 		out.Rows = append(out.Rows, terminalRow{ID: string(t.ID), Counter: t.Counter, Added: moment(t.Added),
 			LastSeen: moment(t.LastSeen), LastVote: moment(t.LastVote), Online: t.Online, Software: t.Software,
-			Epoch: t.Epoch.String(), Upto: t.Upto, Next: t.Next, Warning: t.Warning, VotesToday: t.VotesToday})
+			Epoch: t.Epoch.String(), Upto: t.Upto, Next: max(t.Next, t.Upto+1), Warning: t.Warning,
+			VotesToday: t.VotesToday})
 	}
 	return &terminalsOut{out}, nil
 }
@@ -155,12 +161,12 @@ func (s Service) votes(ctx context.Context, in *votesIn) (*votesOut, error) {
 	if err != nil {
 		return nil, s.unread("votes", err)
 	}
-	out := &votesOut{Body: &voteRows{Rows: []voteRow{}}}
+	out := &votesOut{Body: &voteRows{Rows: []voteRow{}, Next: in.After}}
 	for _, v := range votes {
 		out.Body.Rows = append(out.Body.Rows, rowOf(v))
 	}
 	// A short answer was the end when it was made, but votes go on: it has a cursor too, so that a
-	// follower can ask again. Only an answer without votes has none.
+	// follower can ask again. An answer without votes gives back the one it was asked with.
 	if n := len(votes); n > 0 {
 		out.Body.Next = cursor(votes[n-1].Cursor)
 		out.Link = fmt.Sprintf(`</api/v1/votes?after=%s&limit=%d>; rel="next"`, out.Body.Next, in.Limit)

@@ -44,7 +44,7 @@ type terminalRow struct {
 	Software   string  `json:"software"`
 	Epoch      string  `json:"epoch" doc:"Its newest numbering, hexadecimal."`
 	Upto       uint64  `json:"upto" doc:"Records filed of that epoch."`
-	Next       uint64  `json:"next" doc:"Number of its next record, as it said last: next - 1 - upto are still on the terminal."`
+	Next       uint64  `json:"next" doc:"Number of its next record, as far as is known: next - 1 - upto are still on the terminal."`
 	Warning    string  `json:"warning" doc:"\"\", or a code: fork, hole, tally, quarantine."`
 	VotesToday uint64  `json:"votes_today"`
 }
@@ -88,7 +88,7 @@ type voteRow struct {
 
 type voteRows struct {
 	Rows []voteRow `json:"rows"`
-	Next string    `json:"next" doc:"Cursor of the last row; empty where there was none."`
+	Next string    `json:"next" doc:"Cursor of the last row; where there is none, the one that was asked for."`
 }
 
 func (v *voteRows) table() [][]any {
