@@ -281,6 +281,23 @@ func TestNothingIsForgottenWithoutAReceipt(t *testing.T) {
 	})
 }
 
+func TestASilentCentreIsLeftAfterNinetySeconds(t *testing.T) {
+	story(t, 1, func(t *testing.T, m *memory, c *centre, u *Uplink) {
+		pass(5*time.Minute + time.Second) // idle for long: the last receipt is old, and that is no silence
+		c.set(func(c *centre) { c.mute = true })
+		_, dials, before := c.count()
+		m.add()
+		pass(60 * time.Second)
+		if _, d, ups := c.count(); d != dials || ups < before+2 {
+			t.Errorf("after 60 s: %d connections, %d messages; want the first connection and repetitions", d, ups-before)
+		}
+		pass(32 * time.Second) // 90 s and the pause before the next connection
+		if _, d, _ := c.count(); d != dials+1 {
+			t.Errorf("after 92 s: %d connections, want a second one", d)
+		}
+	})
+}
+
 func TestAWeekWithoutTheCentre(t *testing.T) {
 	story(t, 0, func(t *testing.T, m *memory, c *centre, u *Uplink) {
 		c.set(func(c *centre) { c.down = true })
