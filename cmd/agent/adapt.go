@@ -64,11 +64,18 @@ func foreign(err error) error {
 // Dial connects to the broker of a configuration, as the terminal of an identity.
 func Dial(c config.Kiosk, id config.Identity) uplink.Dial {
 	return func(ctx context.Context, will []byte, handle func(string, []byte)) (uplink.Conn, error) {
-		return mqtt.Dial(ctx, mqtt.Options{
+		conn, err := mqtt.Dial(ctx, mqtt.Options{
 			Broker: c.Broker.Address, ClientID: string(id.Terminal), Username: string(id.Terminal), Password: id.Secret,
 			QoS: byte(c.Broker.QoS), Subscribe: []string{wire.Topic(id.Terminal, wire.ReceiptTopic)},
 			Will:   &mqtt.Message{Topic: wire.Topic(id.Terminal, wire.StatusTopic), Payload: will},
 			Handle: func(m mqtt.Message) { handle(m.Topic, m.Payload) },
 		})
+		if errors.Is(err, mqtt.ErrNotAuthorized) {
+			err = fmt.Errorf("%w; is %s registered at this centre, with this identity?", err, id.Terminal)
+		}
+		if err != nil {
+			return nil, err // conn is a nil of its kind, which is not nil
+		}
+		return conn, nil
 	}
 }

@@ -3,10 +3,13 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
+
+	"hailong/collector/broker/journal"
 )
 
 const (
@@ -48,6 +51,8 @@ func (s *Server) admit(issuer nkeys.KeyPair, m *nats.Msg) {
 	answer.Audience = question.Server.ID
 	if user := s.identify(question); user == nil {
 		answer.Error = "not admitted"
+		s.journal.Say(slog.LevelWarn, eventRefused, "user", journal.Cut(question.ConnectOptions.Username),
+			"client", journal.Cut(question.ClientInformation.MQTT), "from", question.ClientInformation.Host)
 	} else if answer.Jwt, err = user.Encode(issuer); err != nil {
 		s.fault(fmt.Errorf("sign an admission: %w", err))
 		return

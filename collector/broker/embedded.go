@@ -25,6 +25,7 @@ const (
 	eventRestarted  = "broker.restarted"
 	eventClient     = "broker.client" // the collector's own connection
 	eventForeign    = "broker.foreign"
+	eventRefused    = "broker.refused" // somebody unknown, with a wrong secret, or under another client id
 )
 
 // DefaultMaxConn suits a centre of a province on one machine. Each connection costs about 60 KB.

@@ -72,6 +72,10 @@ func (j *Journal) line(level slog.Level, format string, args []any) {
 			j.trouble(Cut(text), strings.HasPrefix(text, "Filestore [$MQTT"))
 		}
 	}
+	// The server says in four lines what we say in one, with the reason.
+	if strings.Contains(text, "authentication error") || strings.HasPrefix(text, "Auth callout service returned") {
+		level = slog.LevelDebug
+	}
 	j.Say(level, eventServer, "line", Cut(text))
 }
 
