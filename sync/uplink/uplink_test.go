@@ -289,7 +289,8 @@ func TestASilentCentreIsLeftAfterNinetySeconds(t *testing.T) {
 		m.add()
 		pass(60 * time.Second)
 		if _, d, ups := c.count(); d != dials || ups < before+2 {
-			t.Errorf("after 60 s: %d connections, %d messages; want the first connection and repetitions", d, ups-before)
+			t.Errorf("after 60 s: %d connections, %d messages; want the first connection and repetitions",
+				d, ups-before)
 		}
 		pass(32 * time.Second) // 90 s and the pause before the next connection
 		if _, d, _ := c.count(); d != dials+1 {
