@@ -25,7 +25,7 @@ SOURCES  := $(wildcard cmd collector config device scripts sync ui vote)
 # What git sees of the tree; `make test` compares it before and after.
 TREE := { git status --porcelain --untracked-files=all; git diff; } 2>/dev/null || true
 
-.PHONY: help run build test check house race fuzz build386 faults crash clean
+.PHONY: help run build test check house race fuzz build386 faults faultfs crash clean
 
 help: ## list these words
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -96,6 +96,9 @@ build386: ## compile everything for 32 bits, where int and atomics bite
 
 faults: ## kill programs and cut links while votes are cast; count every one (LONG=1: 500 kills)
 	go run ./scripts/faults $(if $(LONG),-kills 250 -brokers 50 -cuts 50)
+
+faultfs: ## fail the n-th write, sync, … under outbox and store, for every n (LONG=1: the store's every n)
+	FAULTFS=1 go test -count=1 $(if $(LONG),-v,-short) ./scripts/faultfs
 
 crash: ## cut the power of a kernel with the real outbox on it (LONG=1: 200 times)
 	go run ./scripts/crash $(if $(LONG),-cycles 200)

@@ -27,7 +27,7 @@ var plan = []string{
 	"collector/broker", "collector/ingest", "collector/store", "collector/org", "collector/score",
 	"collector/watch", "collector/fleet", "collector/web", "collector/report",
 
-	"scripts/house", "scripts/bench", "scripts/crash", "scripts/faults",
+	"scripts/house", "scripts/bench", "scripts/crash", "scripts/faults", "scripts/faultfs",
 	"scripts/vm", "scripts/image", "scripts/deb",
 }
 

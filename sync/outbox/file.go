@@ -153,6 +153,9 @@ func load(path string, o Options) (*Box, error) {
 		failed: make(chan struct{}), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	if err = b.view(b.readMeta); err == nil {
+		err = guard(b.rewrite)
+	}
+	if err == nil {
 		b.disk, err = b.seen()
 	}
 	if err != nil {
@@ -188,6 +191,13 @@ func (b *Box) readMeta(tx *bbolt.Tx) error {
 	}
 	b.line = l
 	return nil
+}
+
+// rewrite commits what was read. A process that ended between a commit's write and its sync, or in a sync that failed,
+// left in the page cache what the disk has not: it must not be promised again before the disk has it, and a page that
+// a failed sync marked clean gets there only by being written again.
+func (b *Box) rewrite() error {
+	return b.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(lineKey, b.line.encode()) })
 }
 
 // Buckets and keys. They are on disk: never rename them.

@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
 	"os"
@@ -60,14 +61,14 @@ func Create(ctx context.Context, path string, migrations fs.FS, fill func(*Tx) e
 	if err := errors.Join(d.Write(ctx, fill), d.Close()); err != nil {
 		return err
 	}
+	// SQLite closes without a word when it could not fold the journal into the file, and the file has its name alone.
+	if _, err := os.Lstat(draft + "-wal"); !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(errors.New("the journal could not be folded into the file"), err)
+	}
 	if err := os.Rename(draft, path); err != nil {
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return syncFolder(path)
 }
 
 // Open opens a file that exists and brings its tables up to date.
@@ -86,6 +87,9 @@ func Open(ctx context.Context, path string, migrations fs.FS) (*DB, error) {
 		return nil, err
 	}
 	d.write.SetMaxOpenConns(1)
+	if err := resync(ctx, d.write, abs); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
 	if err := migrate(ctx, d.write, migrations); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -98,6 +102,42 @@ func Open(ctx context.Context, path string, migrations fs.FS) (*DB, error) {
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
+}
+
+// resync writes the journal again, byte for byte, and syncs it. Syncs of an earlier process may have failed or never
+// happened: what it wrote is then whole in the page cache and not on the disk, where a page that a failed sync marked
+// clean only gets by being written. Until then nothing in it may be called filed, nor anything be written behind it.
+func resync(ctx context.Context, db *sql.DB, path string) (err error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	if _, err := conn.ExecContext(ctx, `BEGIN IMMEDIATE`); err != nil { // nobody else writes the journal meanwhile
+		return err
+	}
+	defer func() {
+		_, e := conn.ExecContext(ctx, `ROLLBACK`)
+		err = errors.Join(err, e)
+	}()
+	wal, err := os.OpenFile(path+"-wal", os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, wal.Close()) }()
+	size, err := wal.Seek(0, io.SeekEnd)
+	if err == nil {
+		_, err = io.Copy(io.NewOffsetWriter(wal, 0), io.NewSectionReader(wal, 0, size))
+	}
+	return errors.Join(err, wal.Sync(), syncFolder(path)) // of its name SQLite syncs the folder, and is deaf to failure
+}
+
+func syncFolder(path string) error {
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 func migrate(ctx context.Context, db *sql.DB, migrations fs.FS) error {
