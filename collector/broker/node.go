@@ -9,7 +9,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 )
@@ -23,9 +22,6 @@ const (
 	writeDeadline = 10 * time.Second
 	// authSeconds is how long a connection may take to say who it is.
 	authSeconds = 5
-	// admitSeconds is how long the server waits for our answer, and so how long an admission under way can hold up
-	// the server's end.
-	admitSeconds = 2
 	// maxSubs is plenty for three topics and leaves room for new kinds.
 	maxSubs = 32
 	// maxPending is what may wait for one slow connection, above all our own.
@@ -52,7 +48,7 @@ type node struct {
 // serverOptions comes with the two switches that exist only in the configuration's language, and which must be read
 // before the fields, because reading sets them all. Without the first, one terminal fills the store with QoS 2
 // messages and nobody else can connect.
-func (s *Server) serverOptions(host string, port int, issuer, collector string) (*server.Options, error) {
+func (s *Server) serverOptions(host string, port int) (*server.Options, error) {
 	o := &server.Options{}
 	if err := o.ProcessConfigString("mqtt { reject_qos2_publish: true, downgrade_qos2_subscribe: true }"); err != nil {
 		return nil, fmt.Errorf("configure the server: %w", err)
@@ -63,10 +59,7 @@ func (s *Server) serverOptions(host string, port int, issuer, collector string) 
 	o.JetStreamMaxStore = int64(s.maxConn)*terminalStore + sessionStore
 	o.MaxPayload, o.MaxSubs, o.MaxPending = MaxPayload, maxSubs, maxPending
 	o.MaxConn = s.maxConn + 2 // our own connection and the canary's
-	o.WriteDeadline, o.AuthTimeout = writeDeadline, admitSeconds
-	o.Nkeys = []*server.NkeyUser{{Nkey: collector,
-		AllowedConnectionTypes: map[string]struct{}{jwt.ConnectionTypeInProcess: {}}}}
-	o.AuthCallout = &server.AuthCallout{Issuer: issuer, Account: account, AuthUsers: []string{collector}}
+	o.WriteDeadline, o.AuthTimeout, o.CustomClientAuthentication = writeDeadline, authSeconds, admission{s}
 	o.MQTT.Host, o.MQTT.Port, o.MQTT.AuthTimeout = host, port, authSeconds
 	secureDoor(o)
 	return o, nil
@@ -76,17 +69,13 @@ func (s *Server) serverOptions(host string, port int, issuer, collector string) 
 // on the loopback interface.
 func secureDoor(*server.Options) {}
 
-// startNode empties the store and starts a server, its admission and the three subscriptions, in that order: a
-// terminal that comes before the last of them is refused or not heard, and tries again.
+// startNode empties the store and starts a server and the three subscriptions, in that order: a terminal that comes
+// before the last of them is not heard, and tries again.
 func (s *Server) startNode(host string, port int) (*node, error) {
 	if err := wipeStore(s.storeDir); err != nil {
 		return nil, err
 	}
-	keys, err := newKeys()
-	if err != nil {
-		return nil, err
-	}
-	o, err := s.serverOptions(host, port, keys.issuerName, keys.collectorName)
+	o, err := s.serverOptions(host, port)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +90,7 @@ func (s *Server) startNode(host string, port int) (*node, error) {
 		n.stop()
 		return nil, fmt.Errorf("start the server: not ready in %v: %s", readyWithin, s.journal.LastFatal())
 	}
-	if err := s.attend(n, keys); err != nil {
+	if err := s.attend(n); err != nil {
 		n.stop()
 		return nil, err
 	}
@@ -109,9 +98,9 @@ func (s *Server) startNode(host string, port int) (*node, error) {
 }
 
 // attend connects the collector to its server, inside the process.
-func (s *Server) attend(n *node, keys keys) error {
+func (s *Server) attend(n *node) error {
 	nc, err := nats.Connect("", nats.InProcessServer(n.srv),
-		nats.Nkey(keys.collectorName, keys.collector.Sign),
+		nats.UserInfo(collectorUser, s.secret),
 		nats.MaxReconnects(-1), nats.ReconnectWait(200*time.Millisecond),
 		nats.ReconnectBufSize(-1), // a receipt kept for later is a stale receipt: Publish says no instead
 		// The default handlers print.
@@ -121,9 +110,6 @@ func (s *Server) attend(n *node, keys keys) error {
 		return fmt.Errorf("connect to the server: %w", err)
 	}
 	n.nc = nc
-	if _, err := nc.Subscribe(calloutSubject, func(m *nats.Msg) { s.admit(keys.issuer, m) }); err != nil {
-		return fmt.Errorf("subscribe %s: %w", calloutSubject, err)
-	}
 	for _, kind := range upward() {
 		sub, err := nc.Subscribe(subjectOf("*", kind), s.receive)
 		if err == nil {
@@ -147,8 +133,7 @@ func (s *Server) waitingBytes() int {
 	return int(min(max(want, nats.DefaultSubPendingBytesLimit), waitingAtMost))
 }
 
-// stop lets Handle take what has arrived, then ends the server. Admission is served to the last moment: a connection
-// that waits for an answer holds the server up for admitSeconds.
+// stop lets Handle take what has arrived, then ends the server.
 func (n *node) stop() {
 	open := len(n.subs)
 	if n.nc != nil && n.nc.IsConnected() {
