@@ -104,7 +104,8 @@ var preys = []prey{
 		"JOIN terminal t ON t.no = x.terminal", true},
 	{"terminal", "key id", "x.id", "", true},
 	{"hour_count", "hour n1 n2 n3 n4 n5", "t.id", "JOIN terminal t ON t.no = x.terminal", true},
-	{"day_count", "day n1 n2 n3 n4 n5", "COALESCE(t.id, 'hall')", "LEFT JOIN terminal t ON t.no = x.terminal", true},
+	{"day_count", "day n1 n2 n3 n4 n5 s1 s2 s3 s4 s5", "COALESCE(t.id, 'hall')",
+		"LEFT JOIN terminal t ON t.no = x.terminal", true},
 	{"hole", "first last head", "t.id", ofStream, true},
 	{"quarantine", "digest fork raw", "t.id", "JOIN terminal t ON t.no = x.terminal", true},
 }

@@ -34,6 +34,7 @@ type checker struct {
 	total    int
 	names    map[int64]string // of terminals
 	streams  []stream
+	amends   []amend // that hold, of all streams
 	diffs    []Difference
 	sum      Summary
 }
@@ -52,7 +53,7 @@ func (s stream) where(seq uint64) string { return fmt.Sprintf("%s/%s/%d", s.id, 
 // Run checks everything. Progress is told in proofs.
 func Run(tx *db.Tx, codec *wire.Codec, demo bool, progress func(done, total int)) ([]Difference, Summary, error) {
 	c := &checker{tx: tx, codec: codec, demo: demo, progress: progress, names: map[int64]string{}}
-	for _, step := range []func() error{c.find, c.strays, c.marks, c.lines, c.order, c.counts, c.asides} {
+	for _, step := range []func() error{c.find, c.strays, c.marks, c.lines, c.order, c.counts, c.releases, c.asides} {
 		if err := step(); err != nil {
 			return c.diffs, c.sum, err
 		}

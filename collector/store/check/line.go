@@ -146,6 +146,9 @@ func (c *checker) replay(r *replay, p part) (why string, err error) {
 		if err := r.draft.Add(&r.Line, e); err != nil {
 			return "", err
 		}
+		if a := e.Record.Amend; a != nil && r.draft.Records[len(r.draft.Records)-1].Why == "" {
+			c.amends = append(c.amends, amend{p.proof, r.no, a.Cast, a.Level})
+		}
 		// Whether the boot was known already when the batch was filed, nobody can tell any more.
 		if at, q := alone.Resolve(e.Record.At); e.Record.Cast != nil && (q != e.Quality || !at.Equal(e.At)) {
 			r.others[r.Upto] = draft.Vote{At: at, Quality: q}

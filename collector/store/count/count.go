@@ -59,11 +59,27 @@ func moveDay(tx *db.Tx, day, terminal int64, m *draft.Delta) error {
 
 // show moves what a live view may show of a day.
 func show(tx *db.Tx, day int64) error {
-	terminals := []int64{Hall}
 	figures, err := figures(tx, day)
 	if err != nil {
 		return err
 	}
+	for no, to := range Released(figures) {
+		if to == figures[no].Shown {
+			continue
+		}
+		if err := tx.Exec(`UPDATE day_count SET s1 = $1, s2 = $2, s3 = $3, s4 = $4, s5 = $5
+			WHERE day = $6 AND terminal = $7`, int64(to[0]), int64(to[1]), int64(to[2]), int64(to[3]), int64(to[4]),
+			day, no); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Released is what a live view may show of a day after a filing, by terminal. It depends on
+// nothing but the figures before it, so that it can be replayed.
+func Released(figures map[int64]Figure) map[int64]score.Counts {
+	terminals := []int64{Hall}
 	var now, shown []score.Counts
 	for _, no := range slices.Sorted(maps.Keys(figures)) {
 		if no != Hall {
@@ -72,17 +88,11 @@ func show(tx *db.Tx, day int64) error {
 		}
 	}
 	hall, next := cut(figures[Hall].Now, figures[Hall].Shown, now, shown)
+	out := make(map[int64]score.Counts, len(terminals))
 	for i, to := range append([]score.Counts{hall}, next...) {
-		if to == figures[terminals[i]].Shown {
-			continue
-		}
-		if err := tx.Exec(`UPDATE day_count SET s1 = $1, s2 = $2, s3 = $3, s4 = $4, s5 = $5
-			WHERE day = $6 AND terminal = $7`, int64(to[0]), int64(to[1]), int64(to[2]), int64(to[3]), int64(to[4]),
-			day, terminals[i]); err != nil {
-			return err
-		}
+		out[terminals[i]] = to
 	}
-	return nil
+	return out
 }
 
 // Figure is a day of a terminal or of the hall.
