@@ -59,10 +59,10 @@ func fileAll(b *testing.B, size uint64, together bool) {
 	b.ReportMetric(float64(bytes)/float64(votes), "bytes/vote") // with batch=1 mostly the empty tables
 }
 
-func fileOwn(b *testing.B, s *store.Store, own []org.Filing) {
+func fileOwn(t testing.TB, s *store.Store, own []org.Filing) {
 	for _, f := range own {
-		if _, err := s.File(b.Context(), f); err != nil {
-			b.Error(err)
+		if _, err := s.File(t.Context(), f); err != nil {
+			t.Error(err)
 		}
 	}
 }

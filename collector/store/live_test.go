@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync"
@@ -146,6 +147,53 @@ func TestWaitingBatchesStandAlone(t *testing.T) {
 	}
 	group.Wait()
 	whole(t, s, want)
+}
+
+// TestWhatTheWallShowedCanBeReplayed files the lines of several terminals at once, in batches of
+// any size over three days: minds change late, batches come twice, and verify finds the same figures.
+func TestWhatTheWallShowedCanBeReplayed(t *testing.T) {
+	for seed := range uint64(6) {
+		s, _ := storetest.Open(t, seed%2 == 1)
+		var group sync.WaitGroup
+		for i := range 5 {
+			rnd := rand.New(rand.NewPCG(seed, uint64(i)))
+			l := storetest.NewLine(t, fmt.Sprintf("quay-%02d", i)).Register(s)
+			filings := storm(l, rnd, 40+rnd.IntN(80))
+			group.Go(func() { fileOwn(t, s, filings) })
+		}
+		group.Wait()
+		sound(t, s)
+		if h, err := s.Hall(t.Context(), storetest.Noon()); err != nil || h.Shown.N() == 0 {
+			t.Errorf("seed %d: the wall shows %v, %v, want votes", seed, h.Shown, err)
+		}
+	}
+}
+
+// storm is a line of presses and changed minds, and how it is sent.
+func storm(l *storetest.Line, rnd *rand.Rand, n int) (filings []org.Filing) {
+	var casts []uint64
+	for range n {
+		level := vote.Level(rnd.IntN(5) + 1)
+		press := storetest.Press(level)
+		if rnd.IntN(8) == 0 {
+			press.Channel = vote.Test
+		}
+		when := at(storetest.Noon().Add(-time.Duration(rnd.IntN(60)) * time.Hour))
+		when.Synced = rnd.IntN(10) > 0 // the others have no time at all
+		switch {
+		case len(casts) > 0 && rnd.IntN(3) == 0:
+			l.Add(vote.Record{Amend: &vote.Amend{Cast: casts[rnd.IntN(len(casts))], Level: level}})
+		default:
+			casts = append(casts, l.Add(vote.Record{At: when, Cast: press}))
+		}
+	}
+	codec := wire.NewCodec()
+	for upto := uint64(0); upto < l.Len(); {
+		first := upto + 1 - min(upto, uint64(rnd.IntN(3))) // some of it once more
+		upto = min(upto+1+uint64(rnd.IntN(9)), l.Len())
+		filings = append(filings, l.Filing(codec, l.Batch(first, upto), storetest.Noon()))
+	}
+	return filings
 }
 
 // TestAKilledCentreKeepsWhatItSaid looks at the files as a kill leaves them after each answer.

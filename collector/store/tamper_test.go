@@ -161,6 +161,62 @@ func TestEverySingleEditIsFound(t *testing.T) {
 	}
 }
 
+// TestAnEditOfTheWallIsFound moves what the public sees, where no count of votes is touched.
+func TestAnEditOfTheWallIsFound(t *testing.T) {
+	whole, err := os.ReadFile(evidence(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const quay = `(SELECT no FROM terminal WHERE id = 'quay-01')`
+	for _, c := range []struct {
+		name, edit string
+		places     []string
+	}{
+		{"levels moved, the sums kept",
+			`UPDATE day_count SET s5 = s1 + s2 + s3 + s4 + s5, s1 = 0, s2 = 0, s3 = 0, s4 = 0`,
+			[]string{"hall 2026-03-02", "quay-00 2026-03-02", "quay-01 2026-03-02"}},
+		{"levels of one terminal moved",
+			`UPDATE day_count SET s5 = s5 + s1, s1 = 0 WHERE s1 > 0 AND terminal = ` + quay,
+			[]string{"quay-01 2026-03-02"}},
+		{"levels of the hall moved",
+			`UPDATE day_count SET s5 = s5 + s1, s1 = 0 WHERE s1 > 0 AND terminal = 0`,
+			[]string{"hall 2026-03-02"}},
+		{"a terminal shows nothing",
+			`UPDATE day_count SET s1 = 0, s2 = 0, s3 = 0, s4 = 0, s5 = 0 WHERE terminal = ` + quay,
+			[]string{"quay-01 2026-03-02"}},
+		{"the hall shows fewer",
+			`UPDATE day_count SET s1 = s1 - 1 WHERE s1 > 0 AND terminal = 0`,
+			[]string{"hall 2026-03-02"}},
+		{"a day without votes",
+			`INSERT INTO day_count SELECT day + 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 FROM day_count LIMIT 1`,
+			[]string{"hall 2026-03-03"}},
+		// Its empty figures would stand where those of a real terminal belong.
+		{"a terminal that is none",
+			`INSERT INTO day_count SELECT day, 99, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 FROM day_count LIMIT 1`,
+			[]string{"terminal 99 2026-03-02"}},
+	} {
+		path := filepath.Join(t.TempDir(), "edited.db")
+		if err := os.WriteFile(path, whole, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		db, err := sql.Open("sqlite", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var n int64
+		res, err := db.Exec(c.edit)
+		if err == nil {
+			n, err = res.RowsAffected()
+		}
+		if err := errors.Join(err, db.Close()); err != nil || n != int64(len(c.places)) {
+			t.Fatalf("%s: %d rows edited, %v, want %d", c.name, n, err, len(c.places))
+		}
+		for _, place := range c.places {
+			wantFound(t, path, c.name, []string{place})
+		}
+	}
+}
+
 func wantFound(t *testing.T, path, what string, where []string) {
 	t.Helper()
 	s, err := store.Open(t.Context(), path)
