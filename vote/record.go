@@ -79,6 +79,7 @@ const (
 	EventClockJump   = "clock-jump"
 	EventIgnored     = "ignored-presses"
 	EventDisk        = "disk"
+	EventDamaged     = "outbox-damaged" // moved aside, and a new epoch began
 	EventService     = "service"
 )
 

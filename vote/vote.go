@@ -107,6 +107,7 @@ const (
 	RosterDiffer Flags = 1 << 1 // the terminal showed somebody else than the roster names
 	SurveyGuess  Flags = 1 << 2 // the survey on the terminal is not known to the centre
 	Assisted     Flags = 1 << 3 // somebody pressed on the citizen's behalf, and said so
+	Unproven     Flags = 1 << 4 // carved from a damaged terminal, beyond proof: the centre's word, outside every score
 )
 
 // Limits on everything that leaves a terminal. They hold on both banks.

@@ -38,10 +38,12 @@ func (l line) Line() uplink.Line {
 
 func (l line) Look(from uint64, records, bytes int) (uplink.Run, error) {
 	r, err := l.box.Look(from, records, bytes)
-	if errors.Is(err, outbox.ErrDamaged) {
-		err = fmt.Errorf("%w: %w", uplink.ErrDamaged, err)
+	run := uplink.Run{First: r.First, Prev: r.Prev, Head: r.Head, Tally: r.Tally}
+	run.Items = make([]wire.Item, len(r.Bodies))
+	for i, body := range r.Bodies {
+		run.Items[i] = wire.Item{Body: body, Digest: seal.Of(body)}
 	}
-	return uplink.Run{First: r.First, Prev: r.Prev, Head: r.Head, Bodies: r.Bodies, Tally: r.Tally}, err
+	return run, err
 }
 
 func (l line) Receipted(ctx context.Context, upto uint64, head seal.Head, at time.Time) error {

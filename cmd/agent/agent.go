@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"time"
 
 	"hailong/config"
@@ -33,6 +35,10 @@ type Setup struct {
 	Inputs   <-chan session.Event
 	Log      *slog.Logger
 
+	// Inspect looks through an outbox before it is opened: outbox.ErrDamaged where it is not what was written. nil
+	// looks in this process, which a broken page may end; programs set InChild.
+	Inspect func(ctx context.Context, path string) error
+
 	// What simulated terminals change.
 	Reserve int64         // bytes of disk for the outbox, as outbox.Options
 	Visit   session.Waits // zero: those of a counter
@@ -48,22 +54,51 @@ type Agent struct {
 	box    *outbox.Box
 	clock  *clock.Clock
 	desk   *desk.Desk
-	uplink *uplink.Uplink
+	uplink *uplink.Uplink // of the living line
+
+	mu      sync.Mutex     // guards what follows
+	sending *uplink.Uplink // the one that has the connection
+	relics  []Relic
 }
 
-// Open opens the outbox and makes the parts; Run starts them.
-func Open(ctx context.Context, s Setup) (*Agent, error) {
+// Open opens the outbox and makes the parts; Run starts them. A damaged outbox is moved to the attic, a new one begins
+// at once, and Run brings home what is left of the old one.
+func Open(ctx context.Context, s Setup) (*Agent, error) { return open(ctx, s, nil) }
+
+// Serve opens an agent and runs it until ctx ends or it fails; where its outbox turns out to be damaged on the way, it
+// begins again with a new one. opened is called each time.
+func Serve(ctx context.Context, s Setup, opened func(*Agent)) error {
+	for why := error(nil); ; {
+		a, err := open(ctx, s, why)
+		if err != nil {
+			return err
+		}
+		opened(a)
+		if why = a.Run(ctx); ctx.Err() != nil || !errors.Is(why, outbox.ErrDamaged) {
+			return why
+		}
+	}
+}
+
+func open(ctx context.Context, s Setup, why error) (*Agent, error) {
+	if s.Log == nil {
+		s.Log = slog.New(slog.DiscardHandler)
+	}
 	if err := os.MkdirAll(s.Config.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("make data folder: %w", err)
 	}
-	box, err := outbox.Open(filepath.Join(s.Config.Data, "outbox.db"), outbox.Options{
+	box, moved, err := openBox(ctx, s, why, outbox.Options{
 		Terminal: s.Identity.Terminal, Reserve: s.Reserve, Log: s.Log,
 	})
 	if err != nil {
 		return nil, err
 	}
 	a := &Agent{s: s, box: box}
-	if a.clock, err = bootClock(ctx, box); err != nil {
+	a.clock, err = bootClock(ctx, box)
+	if err == nil && moved != "" {
+		err = a.report(ctx, moved)
+	}
+	if err != nil {
 		return nil, errors.Join(err, box.Close())
 	}
 	a.desk = desk.New(desk.Options{
@@ -71,16 +106,44 @@ func Open(ctx context.Context, s Setup) (*Agent, error) {
 		Layout: "5", Language: s.Config.Screen.Language, Touch: s.Config.Screen.Touch, Waits: s.Visit,
 		SealTo: &s.Identity.SealKey, Box: records{box}, Clock: a.clock, Show: s.Show, Kept: s.Kept, Log: s.Log,
 	})
-	dial := s.Dial
-	if dial == nil {
-		dial = Dial(s.Config, s.Identity)
+	a.uplink = uplink.New(a.options(line{box}))
+	a.send(a.uplink)
+	for _, path := range a.waiting() {
+		a.tell(path, "waiting", "")
 	}
-	a.uplink = uplink.New(uplink.Options{
-		Terminal: s.Identity.Terminal, Queue: line{box}, Dial: dial, Codec: s.Codec,
-		Key: s.Identity.Key, Collector: s.Identity.ReceiptKey, Now: a.clock.Now,
-		Software: s.Software, Waits: s.Uplink, Log: s.Log,
-	})
 	return a, nil
+}
+
+// options are those of an uplink of a queue.
+func (a *Agent) options(q uplink.Queue) uplink.Options {
+	dial := a.s.Dial
+	if dial == nil {
+		dial = Dial(a.s.Config, a.s.Identity)
+	}
+	return uplink.Options{
+		Terminal: a.s.Identity.Terminal, Queue: q, Dial: dial, Codec: a.s.Codec,
+		Key: a.s.Identity.Key, Collector: a.s.Identity.ReceiptKey, Now: a.clock.Now,
+		Software: a.s.Software, Waits: a.s.Uplink, Log: a.s.Log,
+	}
+}
+
+// send notes who has the connection.
+func (a *Agent) send(u *uplink.Uplink) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.sending = u
+}
+
+// tell notes how a damaged file fares.
+func (a *Agent) tell(path, state, why string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r := Relic{filepath.Base(path), state, why}
+	if i := slices.IndexFunc(a.relics, func(x Relic) bool { return x.File == r.File }); i >= 0 {
+		a.relics[i] = r
+		return
+	}
+	a.relics = append(a.relics, r)
 }
 
 // bootClock counts this boot, once for each boot id, and gives its clock.
@@ -109,7 +172,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	defer unlink()
 	deskDone, uplinkDone := make(chan error, 1), make(chan error, 1)
 	go func() { deskDone <- a.desk.Run(parts, a.s.Inputs) }()
-	go func() { uplinkDone <- a.uplink.Run(links) }()
+	go func() { uplinkDone <- a.carry(links) }()
 	socket, err := a.listen()
 	var failed error
 	if err == nil {
@@ -153,7 +216,15 @@ type Status struct {
 	Clock     Clock                 `json:"clock"`
 	Counters  map[string]wire.Tally `json:"counters"` // casts by level, 1 to 5, for each epoch
 	FileBytes int64                 `json:"file_bytes"`
+	Attic     []Relic               `json:"attic,omitempty"`
 	Warnings  []Warning             `json:"warnings"`
+}
+
+// Relic is a damaged outbox in the attic.
+type Relic struct {
+	File  string `json:"file"`
+	State string `json:"state"` // waiting, sending, refused or home
+	Why   string `json:"why,omitempty"`
 }
 
 // Link is the state of the connection.
@@ -179,7 +250,10 @@ type Warning struct {
 
 // Status tells how the terminal fares.
 func (a *Agent) Status() Status {
-	s, up, now := a.box.State(), a.uplink.Status(), a.clock.Now()
+	a.mu.Lock()
+	sending, relics := a.sending, slices.Clone(a.relics)
+	a.mu.Unlock()
+	s, up, now := a.box.State(), sending.Status(), a.clock.Now()
 	out := Status{
 		Terminal: s.Terminal, Counter: a.s.Config.Counter.Name, Software: a.s.Software,
 		Epoch: s.Epoch.String(), NextSeq: s.Next, Receipted: s.Upto, Pending: s.Pending(),
@@ -189,7 +263,12 @@ func (a *Agent) Status() Status {
 		},
 		Clock:    Clock{Wall: time.UnixMilli(now.WallMS), Synced: now.Synced, Boot: now.Boot},
 		Counters: map[string]wire.Tally{s.Epoch.String(): s.Tally},
+		Attic:    relics,
 		Warnings: []Warning{},
+	}
+	for _, r := range relics {
+		text := fmt.Sprintf("damaged file %s: %s %s", r.File, r.State, r.Why)
+		out.Warnings = append(out.Warnings, Warning{"attic", text})
 	}
 	for _, w := range up.Warnings {
 		out.Warnings = append(out.Warnings, Warning(w))

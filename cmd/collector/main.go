@@ -22,6 +22,7 @@ type cli struct {
 	Terminal terminalCmd `cmd:"" help:"Register terminals."`
 	Token    tokenCmd    `cmd:"" help:"Make bearer tokens for the API."`
 	Link     linkCmd     `cmd:"" help:"Make a one-time sign-in link for the live page."`
+	Import   importCmd   `cmd:"" help:"Take in what a terminal sent on a stick."`
 	Verify   verifyCmd   `cmd:"" help:"Prove the store: rebuild all counts, check all chains and signatures."`
 
 	Version kong.VersionFlag `help:"Print the version and exit."`

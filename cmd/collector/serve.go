@@ -74,8 +74,9 @@ func (c *verifyCmd) Run(ctx context.Context) error {
 			fmt.Printf("%s: %s\n", d.Where, d.What)
 		}
 		fmt.Printf("%d terminals' lines, %d records, %d votes, %d signed batches; "+
-			"%d unreadable, %d holes, %d forks, %d differences\n",
-			sum.Streams, sum.Records, sum.Votes, sum.Proofs, sum.Unreadable, sum.Holes, sum.Forks, len(differences))
+			"%d unreadable, %d votes unproven, %d holes, %d forks, %d differences\n",
+			sum.Streams, sum.Records, sum.Votes, sum.Proofs,
+			sum.Unreadable, sum.Unproven, sum.Holes, sum.Forks, len(differences))
 		if len(differences) > 0 {
 			return program.Exit(program.Differs, errors.New("the store is not what the terminals signed"))
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"hailong/cmd/agent"
 	"hailong/cmd/program"
 	"hailong/config"
 )
@@ -32,6 +33,9 @@ const about = `Fleet runs simulated terminals against a centre on this machine.
 Exit codes: 0 ok, 1 error, 2 configuration or usage, 3 not enrolled, 5 differences found.`
 
 func main() {
+	if code, asked := agent.CheckForParent(); asked {
+		os.Exit(code)
+	}
 	os.Exit(program.Main("fleet", about, version, &cli{}, exitCode))
 }
 

@@ -35,7 +35,7 @@ func openTerminal(ctx context.Context, dir string, counter config.Counter, s age
 	if err != nil {
 		return nil, err
 	}
-	s.Identity = id
+	s.Identity, s.Inspect = id, agent.InChild
 	s.Config.Data, s.Config.Socket = filepath.Join(home, "data"), filepath.Join(home, "agent.sock")
 	s.Config.Counter.Name = counter.Name
 	if err := s.Config.Validate(); err != nil {

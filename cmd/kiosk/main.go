@@ -7,6 +7,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"hailong/cmd/agent"
 	"hailong/cmd/program"
 	"hailong/config"
 )
@@ -18,6 +19,8 @@ type cli struct {
 	Press  pressCmd  `cmd:"" help:"Enter a test vote at the running agent and wait until it is on disk."`
 	Status statusCmd `cmd:"" help:"Ask the running agent how it fares."`
 	Check  checkCmd  `cmd:"" help:"Check a configuration and tell every problem at once."`
+
+	Salvage salvageCmd `cmd:"" help:"Write what is left of a damaged outbox to a file for the centre."`
 
 	Version kong.VersionFlag `help:"Print the version and exit."`
 }
@@ -34,6 +37,9 @@ Start here:
 Exit codes: 0 ok, 1 error, 2 configuration or usage, 3 not enrolled, 4 not recorded.`
 
 func main() {
+	if code, asked := agent.CheckForParent(); asked {
+		os.Exit(code)
+	}
 	os.Exit(program.Main("kiosk", about, version, &cli{}, exitCode))
 }
 

@@ -45,14 +45,16 @@ func (c *runCmd) Run(ctx context.Context) error {
 		}
 		defer console.Close()
 	}
-	a, err := agent.Open(ctx, agent.Setup{
+	err = agent.Serve(ctx, agent.Setup{
 		Config: cfg, Identity: id, Software: "kiosk " + version, Codec: wire.NewCodec(), Inputs: inputs, Log: log,
+		Inspect: agent.InChild,
+	}, func(a *agent.Agent) {
+		log.Info(eventRunning, "terminal", id.Terminal, "socket", cfg.Socket, "pending", a.Pending())
 	})
 	if err != nil {
-		return fmt.Errorf("start terminal %s: %w", id.Terminal, err)
+		return fmt.Errorf("run terminal %s: %w", id.Terminal, err)
 	}
-	log.Info(eventRunning, "terminal", id.Terminal, "socket", cfg.Socket, "pending", a.Pending())
-	return a.Run(ctx)
+	return nil
 }
 
 // load reads and judges a configuration and its identity.

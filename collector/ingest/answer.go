@@ -36,6 +36,12 @@ func (g *Ingest) take(ctx context.Context, m message) {
 	g.reply(m, r, err)
 }
 
+// Take files one message that came without a network and tells the code of its receipt; the error is why it is not ok.
+func (g *Ingest) Take(ctx context.Context, terminal vote.TerminalID, envelope []byte) (wire.Code, error) {
+	r, err := g.up(ctx, message{terminal, wire.Up, envelope, g.o.Now().Truncate(time.Millisecond)})
+	return r.Code, err
+}
+
 // turnAway answers a message whose line is full.
 func (g *Ingest) turnAway(_ context.Context, m message) {
 	if m.kind == wire.Up {
@@ -140,9 +146,10 @@ func (g *Ingest) batch(ctx context.Context, m message, payload []byte) (wire.Rec
 		return r, why
 	}
 	f := org.Filing{Terminal: b.Terminal, Epoch: b.Epoch, First: b.First, Prev: b.Prev, Now: b.Now, Tally: b.Tally,
+		Origin:   b.Origin,
 		Envelope: m.payload, Received: m.received, Entries: make([]org.Entry, len(b.Items))}
 	for i, item := range b.Items {
-		f.Entries[i] = org.Read(item, heads[i])
+		f.Entries[i] = org.Read(item, heads[i], b.Origin)
 	}
 	if err := g.resolve(ctx, &f); err != nil {
 		return g.stands(r, org.Position{}, err)

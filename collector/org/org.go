@@ -27,7 +27,8 @@ type Terminal struct {
 	Epoch      seal.Epoch // newest epoch
 	Upto       uint64     // records filed in that epoch
 	Next       uint64     // what its last hello called its next seq
-	Warning    string     // stable code of what is wrong: "", "fork", "hole", "tally", "quarantine"
+	Warning    string     // stable code of what is wrong: "", "fork", "hole", "unproven", "tally", "quarantine"
+	Unproven   uint64     // votes of all its epochs that nothing proves, outside every score
 	VotesToday uint64
 	Shown      score.Counts // today's counts as a live view may show them (score.Release)
 }

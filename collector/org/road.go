@@ -19,6 +19,7 @@ type Entry struct {
 	Head       seal.Head   // chain after it
 	Record     vote.Record // empty where Unreadable says why
 	Unreadable string      // why the body could not be read: filed and kept apart
+	Unproven   bool        // whole, but nothing proves that it was ever promised: counted apart
 	At         time.Time   // resolved; zero where Quality is NoTime
 	Quality    Quality
 }
@@ -28,8 +29,8 @@ const longestWhy = 120
 
 // Read opens an item of a batch. What cannot be read is still an entry: its digest has a place on
 // the chain.
-func Read(item wire.Item, head seal.Head) Entry {
-	e := Entry{Item: item, Head: head}
+func Read(item wire.Item, head seal.Head, origin wire.Origin) Entry {
+	e := Entry{Item: item, Head: head, Unproven: origin == wire.Unproven}
 	if !item.Whole() {
 		e.Unreadable = "body is lost"
 		return e
@@ -53,7 +54,8 @@ type Filing struct {
 	Entries  []Entry
 	Now      vote.Stamp // the terminal's clock when it sent the batch
 	Tally    wire.Tally // casts by level that the terminal claims as of the last entry
-	Envelope []byte     // as received: payload and signature are the proof
+	Origin   wire.Origin
+	Envelope []byte // as received: payload and signature are the proof
 	Received time.Time
 }
 

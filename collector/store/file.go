@@ -43,7 +43,7 @@ func (l line) position(code wire.Code) org.Position {
 
 func (c change) file(f org.Filing) (org.Position, error) {
 	l, found, err := c.find(f.Terminal, f.Epoch)
-	if err == nil {
+	if err == nil && f.Origin == wire.Live { // a stick tells nothing about a terminal's presence
 		err = c.seen(f.Terminal, true, f.Received)
 	}
 	switch {
@@ -56,7 +56,7 @@ func (c change) file(f org.Filing) (org.Position, error) {
 	case !found:
 		err = c.begin(&l, f.Epoch)
 	}
-	if err == nil {
+	if err == nil && f.Origin == wire.Live {
 		err = c.anchor(l.no, f.Now, f.Received)
 	}
 	if err != nil {
@@ -73,6 +73,9 @@ func (c change) file(f org.Filing) (org.Position, error) {
 		return l.position(wire.OK), c.quarantine(l.terminal, aside, false)
 	case !same:
 		aside.Why = fmt.Sprintf("records %d to %d contradict what is filed", f.First, f.Last())
+		if f.Origin == wire.Unproven { // what nobody vouches for proves no fork
+			return l.position(wire.OK), c.quarantine(l.terminal, aside, false)
+		}
 		return c.fork(&l, aside)
 	}
 	before := l.Upto
@@ -86,12 +89,12 @@ func (c change) file(f org.Filing) (org.Position, error) {
 	return pos, err
 }
 
-const lineColumns = `upto, head, n1, n2, n3, n4, n5, c1, c2, c3, c4, c5, lost, bad, forked`
+const lineColumns = `upto, head, n1, n2, n3, n4, n5, c1, c2, c3, c4, c5, lost, bad, unproven, forked`
 
 // into lists where lineColumns go.
 func (l *line) into(head *[]byte) []any {
 	into := append([]any{&l.Upto, head}, count.Five((*[5]uint64)(&l.Own))...)
-	return append(append(into, count.Five((*[5]uint64)(&l.Claimed))...), &l.Lost, &l.Bad, &l.Forked)
+	return append(append(into, count.Five((*[5]uint64)(&l.Claimed))...), &l.Lost, &l.Bad, &l.Unproven, &l.Forked)
 }
 
 // find looks a stream up; one that is not there stands at its start.
@@ -113,7 +116,7 @@ func (c change) find(id vote.TerminalID, epoch seal.Epoch) (l line, found bool, 
 // begin gives a stream its row.
 func (c change) begin(l *line, epoch seal.Epoch) error {
 	_, err := c.Get([]any{&l.no}, `INSERT INTO stream (terminal, epoch, `+lineColumns+`)
-		VALUES ($1, $2, 0, $3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0) RETURNING no`, l.terminal, epoch[:], l.Head[:])
+		VALUES ($1, $2, 0, $3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0) RETURNING no`, l.terminal, epoch[:], l.Head[:])
 	return err
 }
 
@@ -125,14 +128,16 @@ func (c change) save(l line) error {
 		}
 	}
 	return c.Exec(`UPDATE stream SET upto = $1, head = $2, n1 = $3, n2 = $4, n3 = $5, n4 = $6, n5 = $7,
-		c1 = $8, c2 = $9, c3 = $10, c4 = $11, c5 = $12, lost = $13, bad = $14, forked = $15 WHERE no = $16`,
-		append(args, int64(l.Lost), int64(l.Bad), l.Forked, l.no)...)
+		c1 = $8, c2 = $9, c3 = $10, c4 = $11, c5 = $12, lost = $13, bad = $14, unproven = $15, forked = $16
+		WHERE no = $17`, append(args, int64(l.Lost), int64(l.Bad), int64(l.Unproven), l.Forked, l.no)...)
 }
 
 // agrees compares a batch with what is filed where the two overlap. One chain value is enough: it
 // stands for every digest before it. Not known: the overlap ends in a hole.
 func (c change) agrees(l line, f org.Filing) (same, known bool, err error) {
 	switch {
+	case f.Origin == wire.Unproven:
+		return c.agree(l, f)
 	case f.First == l.Upto+1:
 		return f.Prev == l.Head, true, nil
 	case f.Last() >= l.Upto:
@@ -140,6 +145,22 @@ func (c change) agrees(l line, f org.Filing) (same, known bool, err error) {
 	}
 	h, known, err := c.headAt(l.no, f.Last())
 	return h == f.Entries[len(f.Entries)-1].Head, known, err
+}
+
+// agree compares an unproven batch record by record: its chain is its own and stands for nothing here.
+func (c change) agree(l line, f org.Filing) (same, known bool, err error) {
+	same, known = true, true
+	next := f.First
+	var seq uint64
+	var digest []byte
+	err = c.Each([]any{&seq, &digest}, func() error {
+		known = known && seq == next
+		same = same && seal.Digest(digest) == f.Entries[seq-f.First].Item.Digest
+		next = seq + 1
+		return nil
+	}, `SELECT seq, digest FROM record WHERE stream = $1 AND seq BETWEEN $2 AND $3 ORDER BY seq`,
+		l.no, int64(f.First), int64(min(f.Last(), l.Upto)))
+	return same, known && next > min(f.Last(), l.Upto), err
 }
 
 // headAt is the chain after an earlier record, walked from the start of the batch that brought it.
@@ -179,7 +200,8 @@ func (c change) insert(l *line, f org.Filing, entries []org.Entry) error {
 			return err
 		}
 	}
-	l.Claimed, p.Last = f.Tally, l.Upto
+	l.Claim(f.Origin, f.Tally)
+	p.Last = l.Upto
 	if err := c.prove(&p); err != nil {
 		return err
 	}

@@ -33,17 +33,11 @@ func (c change) greet(h wire.Hello, received time.Time) (org.Position, error) {
 	if err == nil && !found {
 		err = c.begin(&l, h.Epoch)
 	}
-	if err == nil {
-		err = c.seen(h.Terminal, true, received)
-	}
-	if err == nil {
-		err = c.Exec(`UPDATE terminal SET software = $1 WHERE no = $2`, h.Software, l.terminal)
+	if err == nil && !h.Salvaged {
+		err = c.present(h, l, received)
 	}
 	if err == nil {
 		err = c.Exec(`UPDATE stream SET claimed = $1 WHERE no = $2`, int64(min(h.Next, mostSeq)), l.no)
-	}
-	if err == nil {
-		err = c.anchor(l.no, h.Now, received)
 	}
 	if err != nil {
 		return org.Position{}, err
@@ -51,13 +45,25 @@ func (c change) greet(h wire.Hello, received time.Time) (org.Position, error) {
 	return c.compare(&l, h, received)
 }
 
+// present notes what a living terminal's hello tells about the terminal itself.
+func (c change) present(h wire.Hello, l line, received time.Time) error {
+	err := c.seen(h.Terminal, true, received)
+	if err == nil {
+		err = c.Exec(`UPDATE terminal SET software = $1 WHERE no = $2`, h.Software, l.terminal)
+	}
+	if err == nil {
+		err = c.anchor(l.no, h.Now, received)
+	}
+	return err
+}
+
 func (c change) compare(l *line, h wire.Hello, received time.Time) (org.Position, error) {
 	switch {
 	case l.Forked:
 		return l.position(wire.Fork), nil
-	case h.Next <= l.Upto:
+	case h.Next <= l.Upto && !h.Salvaged: // a damaged file may have lost its end, and its chain with it
 		return c.shorter(l, h, received)
-	case h.Next == l.Upto+1 && h.Head != l.Head:
+	case h.Next == l.Upto+1 && h.Head != l.Head && !h.Salvaged:
 		return c.fork(l, contradiction(h, received))
 	case h.Oldest > l.Upto+1 && h.Oldest <= mostSeq:
 		// The terminal no longer has what is missing here: say so for good, and go on behind it.

@@ -103,7 +103,7 @@ func moment(ms int64) time.Time {
 }
 
 // warnings are the codes of what may be wrong, the worst first.
-var warnings = []string{"fork", "hole", "tally", "quarantine", ""}
+var warnings = []string{"fork", "hole", "unproven", "tally", "quarantine", ""}
 
 // streams adds the newest epoch of each terminal, and the worst that is wrong with any of them.
 func streams(tx *db.Tx, h *org.Hall, nos map[int64]int) error {
@@ -113,7 +113,7 @@ func streams(tx *db.Tx, h *org.Hall, nos map[int64]int) error {
 	var holes int
 	return tx.Each(append([]any{&l.terminal, &epoch, &next, &holes}, l.into(&head)...), func() error {
 		t := &h.Terminals[nos[l.terminal]]
-		t.Epoch, t.Upto, t.Next = seal.Epoch(epoch), l.Upto, next
+		t.Epoch, t.Upto, t.Next, t.Unproven = seal.Epoch(epoch), l.Upto, next, t.Unproven+l.Unproven
 		worst := min(slices.Index(warnings, t.Warning), slices.Index(warnings, l.warning(holes)))
 		t.Warning = warnings[worst]
 		return nil
@@ -128,6 +128,8 @@ func (l line) warning(holes int) string {
 		return "fork"
 	case holes > 0:
 		return "hole"
+	case l.Unproven > 0:
+		return "unproven"
 	case l.Lost == 0 && l.Own != l.Claimed:
 		return "tally"
 	case l.Bad > 0:

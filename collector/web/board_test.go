@@ -232,7 +232,7 @@ func TestEveryTextIsThereInBothLanguages(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, composed := range []string{"ago.now", "ago.minutes", "ago.hours", "life.alive", "life.quiet", "life.lost",
-		"life.never", "warn.fork", "warn.hole", "warn.tally", "warn.quarantine"} {
+		"life.never", "warn.fork", "warn.hole", "warn.unproven", "warn.tally", "warn.quarantine"} {
 		used[composed] = true
 	}
 	for key := range used {

@@ -16,6 +16,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"hailong/sync/outbox/layout"
 	"hailong/sync/seal"
 	"hailong/vote"
 )
@@ -321,12 +322,12 @@ func TestForgettingIsBounded(t *testing.T) {
 		}
 	}
 	err := b.db.View(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{recordsBucket, idsBucket} {
+		for _, name := range [][]byte{[]byte(layout.Records), []byte(layout.IDs)} {
 			if k, _ := tx.Bucket(name).Cursor().First(); k != nil {
 				t.Errorf("%s still holds %x", name, k)
 			}
 		}
-		if m := readMarks(tx); len(m) != 0 {
+		if m := layout.ReadMarks(tx); len(m) != 0 {
 			t.Errorf("marks %v are left", m)
 		}
 		return nil
@@ -399,13 +400,13 @@ func TestEntriesThatCanNeverBeStored(t *testing.T) {
 	b, _ := fresh(t)
 	for what, e := range map[string]Entry{
 		"no body": {}, "large body": {Body: make([]byte, seal.MaxBody+1)},
-		"long id": {ID: strings.Repeat("x", maxID+1), Body: press(1)}, "level 6": {Level: 6, Body: press(1)},
+		"long id": {ID: strings.Repeat("x", layout.MaxID+1), Body: press(1)}, "level 6": {Level: 6, Body: press(1)},
 	} {
 		if _, err := b.Append(t.Context(), e); !errors.Is(err, ErrEntry) {
 			t.Errorf("%s: %v, want ErrEntry", what, err)
 		}
 	}
-	e := Entry{ID: strings.Repeat("x", maxID), Level: 1, Body: make([]byte, seal.MaxBody)}
+	e := Entry{ID: strings.Repeat("x", layout.MaxID), Level: 1, Body: make([]byte, seal.MaxBody)}
 	if _, err := b.Append(t.Context(), e); err != nil {
 		t.Errorf("the largest entry: %v", err)
 	}
@@ -566,13 +567,13 @@ func TestNobodySeesARecordBeforeTheDiskHasIt(t *testing.T) {
 }
 
 func TestMarksStayFew(t *testing.T) {
-	m := marks(nil)
+	m := layout.Times(nil)
 	l := line{}
 	for minute := range int64(14 * 24 * 60) {
 		l.Upto.Seq++
-		m, _ = m.note(l, monday.UnixMilli()+minute*60_000)
+		m, _ = m.Note(l, monday.UnixMilli()+minute*60_000, KeepFor)
 	}
-	if len(m) != 14*24 || !slices.IsSortedFunc(m, func(a, b mark) int { return int(a.At - b.At) }) {
+	if len(m) != 14*24 || !slices.IsSortedFunc(m, func(a, b layout.Mark) int { return int(a.At - b.At) }) {
 		t.Errorf("%d marks after two weeks, want one an hour", len(m))
 	}
 }

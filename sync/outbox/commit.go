@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"runtime/debug"
 	"syscall"
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
+	"hailong/sync/outbox/layout"
 	"hailong/sync/seal"
 )
 
@@ -89,22 +89,22 @@ func (b *Box) keep(group []request) {
 // place puts one entry into the transaction. Its seq is taken here, so an aborted transaction takes none. An error
 // ends the whole group; want of room is in the entry's own result.
 func (b *Box) place(tx *bbolt.Tx, l *line, e Entry, room *int64, r *result) error {
-	ids, records := tx.Bucket(idsBucket), tx.Bucket(recordsBucket)
+	ids, records := ids(tx), records(tx)
 	if at := ids.Get([]byte(e.ID)); len(at) == 8 {
 		r.placed = Placed{Seq: binary.BigEndian.Uint64(at)}
 		return nil
 	}
-	next := l.Last.after(e.Level, seal.Of(e.Body))
-	v := encodeValue(e, b.epoch, next.Seq)
+	next := l.Last.After(e.Level, seal.Of(e.Body))
+	v := layout.EncodeValue(b.owner, next.Seq, e.Level, e.ID, e.Body)
 	if *room < int64(len(v)+len(e.ID)) {
 		r.err = fmt.Errorf("%w: %d KB are kept", ErrFull, b.disk.used>>10)
 		return nil
 	}
 	*room -= int64(len(v) + len(e.ID))
 	records.FillPercent = fill
-	err := records.Put(key(next.Seq), v)
+	err := records.Put(layout.Key(next.Seq), v)
 	if err == nil && e.ID != "" {
-		err = ids.Put([]byte(e.ID), key(next.Seq))
+		err = ids.Put([]byte(e.ID), layout.Key(next.Seq))
 	}
 	l.Last, r.placed = next, Placed{Seq: next.Seq, Fresh: true}
 	return err
@@ -114,13 +114,13 @@ func (b *Box) place(tx *bbolt.Tx, l *line, e Entry, room *int64, r *result) erro
 func (b *Box) commit(apply func(tx *bbolt.Tx, l *line) error) error {
 	var next line
 	var refusal error // apply's own: the transaction is given up before it touches the disk
-	err := guard(func() error {
+	err := layout.Guard(func() error {
 		return b.update(func(tx *bbolt.Tx) error {
 			next = b.line
 			if refusal = apply(tx, &next); refusal != nil {
 				return refusal
 			}
-			return tx.Bucket(metaBucket).Put(lineKey, next.encode())
+			return meta(tx).Put([]byte(layout.LineAt), next.Encode(b.owner))
 		})
 	})
 	switch {
@@ -188,20 +188,9 @@ func (b *Box) fail(cause error) error {
 }
 
 func (b *Box) view(f func(*bbolt.Tx) error) error {
-	err := guard(func() error { return b.db.View(f) })
+	err := layout.Guard(func() error { return b.db.View(f) })
 	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
 		return ErrClosed
 	}
 	return err
-}
-
-// guard turns bbolt's panics on broken pages, and the bus error of an unreadable sector, into ErrDamaged.
-func guard(f func() error) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: %v", ErrDamaged, p)
-		}
-	}()
-	return f()
 }

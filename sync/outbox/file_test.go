@@ -11,6 +11,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"hailong/sync/outbox/layout"
 	"hailong/sync/seal"
 )
 
@@ -34,11 +35,14 @@ func TestAnotherTerminalsBoxIsRefused(t *testing.T) {
 
 func TestAFileOfANewerFormatIsRefused(t *testing.T) {
 	b, path := fresh(t)
-	err := b.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(formatKey, []byte{format + 1}) })
+	err := b.db.Update(func(tx *bbolt.Tx) error {
+		return errors.Join(meta(tx).Put([]byte(layout.FormatAt), []byte("hlo2")),
+			meta(tx).Put([]byte(layout.LineAt), nil))
+	})
 	if err := errors.Join(err, b.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(path, small()); err == nil || !strings.Contains(err.Error(), "this program reads 1") {
+	if _, err := Open(path, small()); err == nil || !strings.Contains(err.Error(), `this program reads "hlo1"`) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -114,14 +118,14 @@ func TestADamagedRecordIsNamedAndKept(t *testing.T) {
 		"a tail":          func(v []byte) []byte { return append(v, 0) },
 		"nothing":         func([]byte) []byte { return []byte{} },
 		"another record": func([]byte) []byte {
-			return encodeValue(Entry{Body: press(9)}, seal.Epoch{1}, 3)
+			return layout.EncodeValue(layout.Owner{Epoch: seal.Epoch{1}}, 3, 0, "", press(9))
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
 			b, _ := fresh(t)
 			add(t, b, 5)
 			head := b.State().Head
-			bend(t, b, recordsBucket, key(3), f)
+			bend(t, b, []byte(layout.Records), layout.Key(3), f)
 			if run, err := b.Look(1, 9, 9999); err != nil || len(run.Bodies) != 2 || run.Tally != [5]uint64{1, 1} {
 				t.Errorf("look before it: %d bodies, %v", len(run.Bodies), err)
 			}
@@ -143,7 +147,7 @@ func TestADamagedRecordIsNotForgotten(t *testing.T) {
 	b, _ := fresh(t)
 	add(t, b, 5)
 	receipt(t, b, 5, monday)
-	bend(t, b, recordsBucket, key(3), func(v []byte) []byte { v[50] ^= 1; return v })
+	bend(t, b, []byte(layout.Records), layout.Key(3), func(v []byte) []byte { v[50] ^= 1; return v })
 	for range 2 {
 		if err := b.Receipted(t.Context(), 5, b.State().Head, monday.Add(2*KeepFor)); err != nil {
 			t.Fatal(err)
@@ -157,13 +161,13 @@ func TestADamagedRecordIsNotForgotten(t *testing.T) {
 func TestADamagedLineIsSeenAtOpen(t *testing.T) {
 	for what, f := range map[string]func(*testing.T, *Box){
 		"state": func(t *testing.T, b *Box) {
-			bend(t, b, metaBucket, lineKey, func(v []byte) []byte { v[7]++; return v })
+			bend(t, b, []byte(layout.Meta), []byte(layout.LineAt), func(v []byte) []byte { v[7]++; return v })
 		},
 		"epoch": func(t *testing.T, b *Box) {
-			bend(t, b, metaBucket, epochKey, func(v []byte) []byte { return v[1:] })
+			bend(t, b, []byte(layout.Meta), []byte(layout.EpochAt), func(v []byte) []byte { return v[1:] })
 		},
 		"last record": func(t *testing.T, b *Box) {
-			err := b.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(recordsBucket).Delete(key(3)) })
+			err := b.db.Update(func(tx *bbolt.Tx) error { return records(tx).Delete(layout.Key(3)) })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -263,19 +267,19 @@ func TestACompactionThatFailsLosesNothing(t *testing.T) {
 }
 
 func FuzzValue(f *testing.F) {
-	epoch := seal.Epoch{7}
-	f.Add(encodeValue(Entry{ID: "press", Level: 4, Body: press(1)}, epoch, 5))
-	f.Add(encodeValue(Entry{Body: press(1)}, epoch, 5))
+	o := layout.Owner{Terminal: "quay-01", Epoch: seal.Epoch{7}}
+	f.Add(layout.EncodeValue(o, 5, 4, "press", press(1)))
+	f.Add(layout.EncodeValue(o, 5, 0, "", press(1)))
 	f.Add([]byte{0xf0, 200})
 	f.Fuzz(func(t *testing.T, buf []byte) {
-		k, err := decodeValue(epoch, 5, buf)
+		k, err := layout.DecodeValue(o, 5, buf)
 		if err != nil {
 			if !errors.Is(err, ErrDamaged) {
 				t.Errorf("%x: %v, want ErrDamaged", buf, err)
 			}
 			return
 		}
-		if got := encodeValue(Entry{string(k.id), k.level, k.Body}, epoch, 5); !bytes.Equal(got, buf) {
+		if got := layout.EncodeValue(o, 5, k.Level, string(k.ID), k.Body); !bytes.Equal(got, buf) {
 			t.Errorf("%x comes back as %x", buf, got)
 		}
 	})

@@ -13,6 +13,7 @@ import (
 	"go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
 
+	"hailong/sync/outbox/layout"
 	"hailong/vote"
 )
 
@@ -114,7 +115,7 @@ func TestAFullDiskLeavesRoomFor100000(t *testing.T) {
 			// What needs more than the box sets aside meets the disk's own refusal.
 			for range 2 {
 				_, err := b.ask(t.Context(), b.changes, request{apply: func(tx *bbolt.Tx, _ *line) error {
-					return tx.Bucket(marksBucket).Put([]byte("large"), make([]byte, 8<<20))
+					return tx.Bucket([]byte(layout.Marks)).Put([]byte("large"), make([]byte, 8<<20))
 				}})
 				if !errors.Is(err, ErrFull) || !errors.Is(err, unix.ENOSPC) {
 					t.Errorf("8 MB on the full disk: %v, want ErrFull for ENOSPC", err)
@@ -177,7 +178,7 @@ func BenchmarkAppend(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer plain.Close()
-	value := encodeValue(Entry{ID: fmt.Sprintf("%026d", 1), Body: press(1)}, [16]byte{}, 1)
+	value := layout.EncodeValue(layout.Owner{}, 1, 0, fmt.Sprintf("%026d", 1), press(1))
 	sync := func() {
 		if _, err := plain.Write(value); err != nil {
 			b.Fatal(err)

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +15,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"hailong/sync/outbox/layout"
 	"hailong/sync/seal"
 	"hailong/vote"
 )
@@ -29,14 +29,13 @@ const RoomFor100000 = 40 << 20
 
 const (
 	defaultMaxSize = 512 << 20 // years of votes for one counter: whoever fills it is no citizen
-	maxID          = 64        // bytes of a press id or a boot id
 )
 
 var (
 	// ErrHeld means that another process has the outbox open.
 	ErrHeld = errors.New("held by another process: is the agent running?")
 	// ErrDamaged means that bytes on the disk are not what was written. Nothing is deleted.
-	ErrDamaged = errors.New("damaged outbox")
+	ErrDamaged = layout.ErrDamaged
 	// ErrFull is returned when there is no room on the disk or in the box. Nothing was stored; the box goes on.
 	ErrFull = errors.New("no room for another record")
 	// ErrFailed means that the disk's answer is unknown: the process must restart from what the disk holds.
@@ -57,6 +56,8 @@ type Options struct {
 	Reserve  int64           // bytes of disk that are the box's alone; 0 is RoomFor100000, below 0 none
 	MaxSize  int64           // bytes of records, beyond which Append is ErrFull; 0 is 512 MB
 	Log      *slog.Logger    // hears of troubles that refuse nothing; nil is silence
+
+	readOnly bool
 }
 
 // Entry is one record to keep.
@@ -90,11 +91,15 @@ type State struct {
 // Pending is how many records wait for their receipt.
 func (s State) Pending() uint64 { return s.Next - 1 - s.Upto }
 
+type (
+	line  = layout.Line
+	point = layout.Point
+)
+
 // Box is an open outbox. Its methods may be called by several goroutines.
 type Box struct {
 	// Fixed after Open.
-	terminal         vote.TerminalID
-	epoch            seal.Epoch
+	owner            layout.Owner
 	db               *bbolt.DB
 	file             *os.File // the db's own
 	update           func(func(*bbolt.Tx) error) error
@@ -120,7 +125,7 @@ func (b *Box) State() State {
 	defer b.mu.Unlock()
 	l := b.line
 	return State{
-		Terminal: b.terminal, Epoch: b.epoch, Next: l.Last.Seq + 1, Head: l.Last.Head,
+		Terminal: b.owner.Terminal, Epoch: b.owner.Epoch, Next: l.Last.Seq + 1, Head: l.Last.Head,
 		Upto: l.Upto.Seq, UptoHead: l.Upto.Head, Oldest: l.Base.Seq + 1, Before: l.Base.Head,
 		Tally: l.Last.Tally, FileSize: b.disk.size, Reserved: b.reserved,
 	}
@@ -155,7 +160,7 @@ func (b *Box) Close() (err error) {
 // Append keeps an entry and returns once the disk has it. An id that is there already is answered with its old seq
 // and stores nothing. Where ctx ends first, the entry may or may not have been stored: ask again with the same id.
 func (b *Box) Append(ctx context.Context, e Entry) (Placed, error) {
-	if len(e.ID) > maxID || e.Level != 0 && !e.Level.Valid() || len(e.Body) == 0 || len(e.Body) > seal.MaxBody {
+	if len(e.ID) > layout.MaxID || e.Level != 0 && !e.Level.Valid() || len(e.Body) == 0 || len(e.Body) > seal.MaxBody {
 		return Placed{}, fmt.Errorf("%w: id of %d bytes, level %d, body of %d", ErrEntry,
 			len(e.ID), e.Level, len(e.Body))
 	}
@@ -165,19 +170,21 @@ func (b *Box) Append(ctx context.Context, e Entry) (Placed, error) {
 
 // Boot counts boots: 1 for the first boot id seen, one more for each new one.
 func (b *Box) Boot(ctx context.Context, bootID string) (uint32, error) {
-	if bootID == "" || len(bootID) > maxID {
+	if bootID == "" || len(bootID) > layout.MaxID {
 		return 0, fmt.Errorf("%w: boot id of %d bytes", ErrEntry, len(bootID))
 	}
 	count := make(chan uint32, 1) // no variable: where ctx ends first, the committer still writes it
 	_, err := b.ask(ctx, b.changes, request{apply: func(tx *bbolt.Tx, _ *line) error {
-		old := append(make([]byte, 0, 4+maxID), tx.Bucket(metaBucket).Get(bootKey)...)
-		n := binary.BigEndian.Uint32(append(old, 0, 0, 0, 0))
-		if len(old) > 4 && string(old[4:]) == bootID {
+		n, id, err := layout.DecodeBoot(meta(tx).Get([]byte(layout.BootAt)))
+		switch {
+		case err != nil:
+			return err
+		case id == bootID:
 			count <- n
 			return errUnchanged
 		}
 		count <- n + 1
-		return tx.Bucket(metaBucket).Put(bootKey, append(binary.BigEndian.AppendUint32(nil, n+1), bootID...))
+		return meta(tx).Put([]byte(layout.BootAt), layout.EncodeBoot(n+1, bootID))
 	}})
 	if err != nil {
 		return 0, err

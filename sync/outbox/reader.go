@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,14 +11,12 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"hailong/sync/outbox/layout"
 	"hailong/sync/seal"
 )
 
-const (
-	forgetAtOnce = 2000          // bounds what one call of Receipted forgets: presses wait for it
-	markEvery    = time.Hour     // how finely the time of receipts is kept; a record stays at most this much longer
-	firstClock   = 1577836800000 // 2020 in Unix milliseconds: a clock before is not set, and nothing is forgotten by it
-)
+// forgetAtOnce bounds what one call of Receipted forgets: presses wait for it.
+const forgetAtOnce = 2000
 
 // Run is some records in a row. Without bodies it is empty.
 type Run struct {
@@ -43,7 +40,7 @@ func (b *Box) Look(from uint64, maxRecords, maxBytes int) (run Run, err error) {
 		if err != nil {
 			return err
 		}
-		end, err := walk(tx, b.epoch, start, last.Seq, func(r kept) bool {
+		end, err := layout.Walk(tx, b.owner, start, last.Seq, func(r layout.Kept) bool {
 			maxBytes -= len(r.Body)
 			if n := len(run.Bodies); n > 0 && (n >= maxRecords || maxBytes < 0) {
 				return false
@@ -74,7 +71,7 @@ func (b *Box) durable() (point, error) {
 
 // reach is the point after record seq, walked from the nearest point stored.
 func (b *Box) reach(tx *bbolt.Tx, seq uint64) (point, error) {
-	l, err := readLine(tx)
+	l, err := layout.DecodeLine(b.owner, meta(tx).Get([]byte(layout.LineAt)))
 	if err != nil {
 		return point{}, err
 	}
@@ -85,7 +82,7 @@ func (b *Box) reach(tx *bbolt.Tx, seq uint64) (point, error) {
 	if seq < l.Base.Seq || seq == ^uint64(0) { // the latter is what comes before record 0
 		return point{}, fmt.Errorf("after record %d: %w, the oldest is %d", seq, ErrGone, l.Base.Seq+1)
 	}
-	return walk(tx, b.epoch, from, seq, func(kept) bool { return true })
+	return layout.Walk(tx, b.owner, from, seq, func(layout.Kept) bool { return true })
 }
 
 // Receipted moves the watermark: the collector has everything up to a seq, and its chain there is head. It only moves
@@ -102,13 +99,13 @@ func (b *Box) Receipted(ctx context.Context, upto uint64, head seal.Head, at tim
 			if p.Seq > l.Upto.Seq {
 				l.Upto = p
 			}
-			m := readMarks(tx)
-			noted, old := m.note(*l, at.UnixMilli())
+			m := layout.ReadMarks(tx)
+			noted, old := m.Note(*l, at.UnixMilli(), KeepFor)
 			due <- old
 			if *l == b.line && slices.Equal(m, noted) {
 				return errUnchanged
 			}
-			return noted.write(tx)
+			return noted.Write(tx)
 		}})
 	}
 	if err != nil {
@@ -132,7 +129,7 @@ func (b *Box) Rewind(ctx context.Context, upto uint64, head seal.Head) error {
 				return errUnchanged
 			}
 			l.Upto = p
-			return readMarks(tx).without(func(x mark) bool { return x.Upto > p.Seq }).write(tx)
+			return layout.ReadMarks(tx).Without(func(x layout.Mark) bool { return x.Upto > p.Seq }).Write(tx)
 		}})
 	}
 	if err != nil {
@@ -161,50 +158,6 @@ func (b *Box) agreed(seq uint64, head seal.Head) (p point, err error) {
 	return p, err
 }
 
-// marks tell when receipts came, ascending: everything up to Upto was receipted At, in the collector's Unix
-// milliseconds. They are on disk.
-type marks []mark
-
-type mark struct {
-	At   int64
-	Upto uint64
-}
-
-func readMarks(tx *bbolt.Tx) marks {
-	buf := tx.Bucket(marksBucket).Get(allKey)
-	m := make(marks, len(buf)/binary.Size(mark{}))
-	_, _ = binary.Decode(buf, binary.BigEndian, m) // of fixed size, and long enough
-	return m
-}
-
-func (m marks) write(tx *bbolt.Tx) error {
-	buf, _ := binary.Append(nil, binary.BigEndian, m) // fails on types of no fixed size only
-	return tx.Bucket(marksBucket).Put(allKey, buf)
-}
-
-// note adds the time of a receipt and tells up to which seq receipts are older than KeepFor.
-func (m marks) note(l line, now int64) (noted marks, due uint64) {
-	if now < firstClock {
-		return m, 0
-	}
-	// Where the collector's clock was set back, marks of a time to come would keep every record until then. Without
-	// them each is kept a week from here.
-	noted = m.without(func(x mark) bool { return x.At > now })
-	last := append(marks{{}}, noted...)[len(noted)] // zero where there is none
-	if l.Upto.Seq > max(last.Upto, l.Base.Seq) && now-last.At >= markEvery.Milliseconds() {
-		noted = append(noted, mark{now, l.Upto.Seq})
-	}
-	for _, x := range noted {
-		if now-x.At > KeepFor.Milliseconds() {
-			due = x.Upto
-		}
-	}
-	return noted, due
-}
-
-// without drops the marks that pick names.
-func (m marks) without(pick func(mark) bool) marks { return slices.DeleteFunc(slices.Clone(m), pick) }
-
 // forget deletes records up to due, the oldest first. A full disk may lack the pages for many deletions at once and
 // still have those for a few.
 func (b *Box) forget(ctx context.Context, due uint64) error {
@@ -223,17 +176,17 @@ func (b *Box) forget(ctx context.Context, due uint64) error {
 
 // forgetSome stops before a damaged record: without its digest the chain cannot go on.
 func (b *Box) forgetSome(tx *bbolt.Tx, l *line, to uint64) error {
-	ids, records := tx.Bucket(idsBucket), tx.Bucket(recordsBucket)
+	ids, records := ids(tx), records(tx)
 	var gone [][]byte
-	end, err := walk(tx, b.epoch, l.Base, min(to, l.Upto.Seq), func(r kept) bool {
-		gone = append(gone, bytes.Clone(r.id))
+	end, err := layout.Walk(tx, b.owner, l.Base, min(to, l.Upto.Seq), func(r layout.Kept) bool {
+		gone = append(gone, bytes.Clone(r.ID))
 		return true
 	})
 	if len(gone) == 0 {
 		return cmp.Or(err, errUnchanged)
 	}
 	for i, id := range gone {
-		seq := key(l.Base.Seq + 1 + uint64(i))
+		seq := layout.Key(l.Base.Seq + 1 + uint64(i))
 		err := records.Delete(seq)
 		if err == nil && bytes.Equal(ids.Get(id), seq) {
 			err = ids.Delete(id)
@@ -243,5 +196,5 @@ func (b *Box) forgetSome(tx *bbolt.Tx, l *line, to uint64) error {
 		}
 	}
 	l.Base = end
-	return readMarks(tx).without(func(x mark) bool { return x.Upto <= end.Seq }).write(tx)
+	return layout.ReadMarks(tx).Without(func(x layout.Mark) bool { return x.Upto <= end.Seq }).Write(tx)
 }

@@ -115,9 +115,22 @@ func Open(b []byte) (Record, int, error) {
 	return r, end + 4, nil
 }
 
+// Glimpse reads what a broken frame says about itself: where its record belonged, and its digest. None of it can be
+// believed until the chain confirms it.
+func Glimpse(b []byte) (e Epoch, seq uint64, d Digest, ok bool) {
+	if len(b) < headSize || string(b[:len(magic)]) != magic {
+		return e, 0, d, false
+	}
+	p := b[len(magic):]
+	copy(e[:], p)
+	copy(d[:], p[28:])
+	return e, binary.BigEndian.Uint64(p[16:]), d, true
+}
+
 // Carve finds every whole frame in a file's bytes, whatever lies between, and hands each to
-// found with its offset. A frame is found once for each copy: bbolt leaves old pages behind.
-func Carve(file []byte, found func(offset int, r Record)) {
+// found with its offset. A frame is found once for each copy: bbolt leaves old pages behind. Where a frame begins
+// that is not whole, broken hears of the offset; it may be nil.
+func Carve(file []byte, found func(offset int, r Record), broken func(offset int)) {
 	for at := 0; ; {
 		i := bytes.Index(file[at:], []byte(magic))
 		if i < 0 {
@@ -126,6 +139,9 @@ func Carve(file []byte, found func(offset int, r Record)) {
 		at += i
 		r, n, err := Open(file[at:])
 		if err != nil {
+			if broken != nil {
+				broken(at)
+			}
 			at++
 			continue
 		}

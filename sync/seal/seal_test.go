@@ -66,7 +66,7 @@ func TestCarveFindsWholeFramesBetweenRubbish(t *testing.T) {
 	file = Frame(file, epoch, 3, []byte("three"))
 	file = append(file, Frame(nil, epoch, 4, []byte("four"))[:20]...)
 	var seqs []uint64
-	Carve(file, func(_ int, r Record) { seqs = append(seqs, r.Seq) })
+	Carve(file, func(_ int, r Record) { seqs = append(seqs, r.Seq) }, nil)
 	if len(seqs) != 2 || seqs[0] != 1 || seqs[1] != 3 {
 		t.Errorf("carved %v, want [1 3]", seqs)
 	}
@@ -83,6 +83,6 @@ func FuzzOpen(f *testing.F) {
 		if again := Frame(nil, r.Epoch, r.Seq, r.Body); !bytes.Equal(again, b[:n]) {
 			t.Errorf("frame of the opened record differs from what was opened")
 		}
-		Carve(b, func(int, Record) {})
+		Carve(b, func(int, Record) {}, func(at int) { Glimpse(b[at:]) })
 	})
 }

@@ -3,6 +3,7 @@ package uplink
 import (
 	"context"
 	"errors"
+	"fmt"
 	mathrand "math/rand/v2"
 	"slices"
 	"time"
@@ -18,7 +19,6 @@ const (
 	warnVersion     = "version"
 	warnUnknown     = "unknown"
 	warnFork        = "fork"
-	warnDamaged     = "damaged"
 )
 
 // settle acts on one incoming message. It tells whether the message answered what was sent last;
@@ -72,16 +72,25 @@ func (v *visit) obey(ctx context.Context, r wire.Receipt) error {
 	case wire.BadVersion:
 		v.warn(warnVersion, "the centre reads protocol versions %d to %d, this terminal speaks %d: update one of them",
 			r.MinVersion, r.MaxVersion, wire.Version)
-		return v.pause(ctx, v.o.Waits.Refused)
+		return v.refused(ctx, r.Code, v.o.Waits.Refused)
 	case wire.Unknown:
 		v.warn(warnUnknown,
 			"the centre does not know this terminal or its key: register it with collector terminal add")
-		return v.pause(ctx, v.o.Waits.Refused)
+		return v.refused(ctx, r.Code, v.o.Waits.Refused)
 	case wire.Fork:
 		v.warn(warnFork, "the centre has other records under this terminal's numbers: is there a copy of its card?")
-		return v.pause(ctx, v.o.Waits.Hello)
+		return v.refused(ctx, r.Code, v.o.Waits.Hello)
 	}
 	return nil
+}
+
+// refused waits until somebody may have changed the centre's mind. What was salvaged does not wait:
+// the living line has its turn.
+func (v *visit) refused(ctx context.Context, code wire.Code, d time.Duration) error {
+	if v.o.Salvaged {
+		return fmt.Errorf("%w: %s", ErrRefused, code)
+	}
+	return v.pause(ctx, d)
 }
 
 // advance lets go of what is receipted. Only an answer to this connection's hello may take

@@ -34,15 +34,16 @@ type Line struct {
 type Run struct {
 	First      uint64
 	Prev, Head seal.Head
-	Bodies     [][]byte
+	Items      []wire.Item
 	Tally      wire.Tally
+	Origin     wire.Origin
 }
 
 // Queue is what uplink asks of the outbox. Looking does not take; only a receipt lets records go.
 type Queue interface {
 	Line() Line
-	// Look returns up to records entries from a seq; none where nothing waits there. ErrDamaged
-	// where the first of them cannot be read; any other error ends the uplink.
+	// Look returns up to records entries from a seq; none where nothing waits there. An error
+	// ends the uplink.
 	Look(from uint64, records, bytes int) (Run, error)
 	// Receipted lets go of everything up to upto, if head is the queue's own head there;
 	// otherwise ErrNotOurs. Any other error is the disk's and ends the uplink.
@@ -65,7 +66,7 @@ type Conn interface {
 // on the terminal's status topic when the connection dies.
 type Dial func(ctx context.Context, will []byte, handle func(topic string, payload []byte)) (Conn, error)
 
-// Options of an uplink; all but Waits, Log and Software must be set.
+// Options of an uplink; all but Salvaged, Waits, Log and Software must be set.
 type Options struct {
 	Terminal  vote.TerminalID
 	Queue     Queue
@@ -75,6 +76,7 @@ type Options struct {
 	Collector ed25519.PublicKey  // whose receipts count
 	Now       func() vote.Stamp
 	Software  string
+	Salvaged  bool  // the queue is what was left of an epoch: Run ends when the centre has it all
 	Waits     Waits // DefaultWaits where zero
 	Log       *slog.Logger
 }
@@ -206,7 +208,8 @@ func (u *Uplink) progressed() {
 }
 
 // Run keeps a connection and carries what waits until ctx ends. It returns an error only where
-// the queue itself fails; a missing network is not an error.
+// the queue itself fails; a missing network is not an error. With Salvaged it ends when the centre
+// has everything, or with ErrRefused.
 func (u *Uplink) Run(ctx context.Context) error {
 	failed := 0
 	for ctx.Err() == nil {
@@ -220,7 +223,10 @@ func (u *Uplink) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if q := (*queueError)(nil); errors.As(err, &q) {
+		if errors.Is(err, errDone) {
+			return nil
+		}
+		if q := (*queueError)(nil); errors.As(err, &q) || errors.Is(err, ErrRefused) {
 			return err
 		}
 		u.o.Log.Info(eventLink, "terminal", u.o.Terminal, "up", false, "err", err)
@@ -234,9 +240,8 @@ func (u *Uplink) Run(ctx context.Context) error {
 // ErrNotOurs means that a receipt names records or a chain which the queue does not have.
 var ErrNotOurs = errors.New("receipt does not fit the line")
 
-// ErrDamaged means that the next record on the disk is not what was written. The terminal goes on
-// taking presses; what lies behind the damage waits.
-var ErrDamaged = errors.New("damaged record in the line")
+// ErrRefused means that the centre does not take what was salvaged.
+var ErrRefused = errors.New("the centre refuses what was salvaged")
 
 // queueError is a failure of the terminal's own disk: nothing the network could mend.
 type queueError struct{ err error }

@@ -69,7 +69,11 @@ func (m *memory) Look(from uint64, records, _ int) (Run, error) {
 		return Run{}, m.fail
 	}
 	to := min(uint64(len(m.bodies)), from-1+uint64(records))
-	return Run{First: from, Prev: m.head(from - 1), Head: m.head(to), Bodies: m.bodies[from-1 : to]}, nil
+	var items []wire.Item
+	for _, b := range m.bodies[from-1 : to] {
+		items = append(items, wire.Item{Body: b, Digest: seal.Of(b)})
+	}
+	return Run{First: from, Prev: m.head(from - 1), Head: m.head(to), Items: items}, nil
 }
 
 func (m *memory) Receipted(_ context.Context, upto uint64, head seal.Head, _ time.Time) error {
@@ -101,15 +105,17 @@ type centre struct {
 	theirs,
 	other ed25519.PrivateKey
 
-	mu    sync.Mutex
-	down  bool // refuses connections
-	mute  bool // takes messages and says nothing
-	bend  func(*wire.Receipt)
-	filed [][]byte
-	signs int // of life
-	dials []time.Time
-	ups   []time.Time
-	conn  *fakeConn
+	mu                sync.Mutex
+	down              bool // refuses connections
+	mute              bool // takes messages and says nothing
+	bend              func(*wire.Receipt)
+	filed             [][]byte
+	signs             int // of life
+	heard             []wire.Type
+	anchors, salvaged int // messages that name a boot; hellos that say salvaged
+	dials             []time.Time
+	ups               []time.Time
+	conn              *fakeConn
 }
 
 type fakeConn struct {
@@ -170,11 +176,13 @@ func (c *centre) take(raw []byte) []byte {
 			panic(err)
 		}
 		r.Nonce = &h.Nonce
+		c.hears(kind, h.Now, h.Salvaged)
 	case wire.BatchType:
 		b, err := wire.DecodeBatch(payload)
 		if err != nil {
 			panic(err)
 		}
+		c.hears(kind, b.Now, false)
 		for i, item := range b.Items {
 			if b.First+uint64(i) == uint64(len(c.filed))+1 {
 				c.filed = append(c.filed, item.Body)
@@ -186,6 +194,16 @@ func (c *centre) take(raw []byte) []byte {
 		c.bend(&r)
 	}
 	return c.seal(r, c.key)
+}
+
+func (c *centre) hears(kind wire.Type, now vote.Stamp, salvaged bool) {
+	c.heard = append(c.heard, kind)
+	if now.Boot != 0 {
+		c.anchors++
+	}
+	if salvaged {
+		c.salvaged++
+	}
 }
 
 func (c *centre) head(n int) seal.Head {
@@ -407,27 +425,6 @@ func TestCodesThatStop(t *testing.T) {
 }
 
 type far = centre
-
-func TestADamagedRecordIsToldAndPressesGoOn(t *testing.T) {
-	story(t, 5, func(t *testing.T, m *memory, c *centre, u *Uplink) {
-		pass(time.Second)
-		m.mu.Lock()
-		m.fail = ErrDamaged
-		m.mu.Unlock()
-		m.add()
-		pass(time.Second)
-		if s := u.Status(); !s.Connected || len(s.Warnings) != 1 || s.Warnings[0].Code != warnDamaged {
-			t.Errorf("status %+v, want connected with a warning of the damage", s)
-		}
-		m.mu.Lock()
-		m.fail = nil
-		m.mu.Unlock()
-		pass(15 * time.Minute)
-		if filed, _, _ := c.count(); filed != 6 {
-			t.Errorf("filed %d after the record could be read again, want 6", filed)
-		}
-	})
-}
 
 func TestAnIdleTerminalShowsThatItLives(t *testing.T) {
 	story(t, 0, func(t *testing.T, m *memory, c *centre, u *Uplink) {

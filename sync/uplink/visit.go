@@ -6,14 +6,15 @@ import (
 	"fmt"
 	"time"
 
-	"hailong/sync/seal"
 	"hailong/sync/wire"
+	"hailong/vote"
 )
 
 // What a visit ends with. Run only tells them apart from a failing queue.
 var (
 	errLost    = errors.New("connection lost")
 	errStalled = errors.New("no receipt for too long")
+	errDone    = errors.New("the centre has everything that was salvaged")
 )
 
 // batchBytes bounds the bodies taken for one batch, well under what an opened payload may hold.
@@ -22,6 +23,10 @@ const batchBytes = 512 << 10
 // inboxSize bounds receipts waiting to be read. One batch is in flight, so more than a few are
 // repetitions; what does not fit is dropped and will be repeated.
 const inboxSize = 16
+
+// mostFruitless is how often the centre may answer a salvaged batch without taking it: the terminal's
+// living line waits meanwhile.
+const mostFruitless = 4
 
 // visit is one connection from dial to loss.
 //
@@ -36,7 +41,8 @@ type visit struct {
 	helloAt time.Time // when the next hello is due
 	askedAt time.Time // first message that is still unanswered; zero where none is
 
-	fruitless int // batches in a row that were answered without an advance
+	fruitless int  // batches in a row that were answered without an advance
+	ended     bool // the hello that tells of the end was sent
 
 	answered bool // at least one receipt came
 }
@@ -88,26 +94,37 @@ func (v *visit) turn(ctx context.Context) error {
 	}
 	line := v.o.Queue.Line()
 	if line.Upto+1 >= line.Next {
-		return v.idle(ctx)
+		return v.nothingWaits(ctx)
 	}
 	answered, err := v.exchange(ctx, v.batch)
-	if errors.Is(err, ErrDamaged) {
-		v.warn(warnDamaged, "%v", err)
-		return v.pause(ctx, v.o.Waits.Hello)
-	}
 	if err != nil || !answered {
 		return err
 	}
 	if v.o.Queue.Line().Upto > line.Upto {
 		v.fruitless = 0
-		v.settled(warnDamaged)
 		return nil
 	}
 	// A centre that answers and never advances must not be asked again at full speed. One
 	// fruitless answer is usual: a gap after a restore, mended by the hello that follows.
 	if v.fruitless++; v.fruitless > 1 {
+		if v.o.Salvaged && v.fruitless > mostFruitless {
+			return fmt.Errorf("%w: it answers and does not advance beyond record %d", ErrRefused, line.Upto)
+		}
 		return v.pause(ctx, min(v.o.Waits.Receipt<<min(v.fruitless, 16), v.o.Waits.MaxRetry))
 	}
+	return nil
+}
+
+// nothingWaits ends what was salvaged with a hello that tells how far the line reached, its lost end
+// included.
+func (v *visit) nothingWaits(ctx context.Context) error {
+	switch {
+	case !v.o.Salvaged:
+		return v.idle(ctx)
+	case v.ended:
+		return errDone
+	}
+	v.ended, v.helloAt = true, time.Time{}
 	return nil
 }
 
@@ -195,7 +212,7 @@ func (v *visit) hello() ([]byte, error) {
 		MinVersion: wire.Version, MaxVersion: wire.Version,
 		Terminal: v.o.Terminal, Epoch: line.Epoch, Nonce: v.nonce,
 		First: line.Upto + 1, Next: line.Next, Head: line.Head, Oldest: line.Oldest, Before: line.Before,
-		Now: v.o.Now(), Software: v.o.Software,
+		Now: v.now(), Software: v.o.Software, Salvaged: v.o.Salvaged,
 	}.Encode()
 	if err != nil {
 		return nil, fmt.Errorf("encode hello: %w", err)
@@ -203,27 +220,35 @@ func (v *visit) hello() ([]byte, error) {
 	return v.o.Codec.Seal(wire.HelloType, payload, v.o.Key)
 }
 
-// batch takes what waits, and half of it for as long as it does not fit an envelope.
+// now is the clock of a message. What was salvaged has another numbering of boots, and anchors none.
+func (v *visit) now() vote.Stamp {
+	now := v.o.Now()
+	if v.o.Salvaged {
+		now.Boot = 0
+	}
+	return now
+}
+
+// batch is the message that is due.
 func (v *visit) batch() ([]byte, error) {
+	message, _, err := v.next()
+	return message, err
+}
+
+// next takes what waits, and half of it for as long as it does not fit an envelope.
+func (v *visit) next() ([]byte, Run, error) {
 	line := v.o.Queue.Line()
 	for {
 		run, err := v.o.Queue.Look(line.Upto+1, v.records, batchBytes)
-		if errors.Is(err, ErrDamaged) {
-			return nil, err
-		}
 		if err != nil {
-			return nil, &queueError{err}
-		}
-		items := make([]wire.Item, len(run.Bodies))
-		for i, b := range run.Bodies {
-			items[i] = wire.Item{Body: b, Digest: seal.Of(b)}
+			return nil, run, &queueError{err}
 		}
 		payload, err := wire.Batch{
-			Terminal: v.o.Terminal, Epoch: line.Epoch, First: run.First, Items: items,
-			Prev: run.Prev, Head: run.Head, Now: v.o.Now(), Tally: run.Tally,
+			Terminal: v.o.Terminal, Epoch: line.Epoch, First: run.First, Items: run.Items,
+			Prev: run.Prev, Head: run.Head, Now: v.now(), Tally: run.Tally, Origin: run.Origin,
 		}.Encode()
 		if err != nil {
-			return nil, fmt.Errorf("encode batch from record %d: %w", run.First, err)
+			return nil, run, fmt.Errorf("encode batch from record %d: %w", run.First, err)
 		}
 		message, err := v.o.Codec.Seal(wire.BatchType, payload, v.o.Key)
 		if errors.Is(err, wire.ErrSize) && v.records > 1 {
@@ -231,6 +256,6 @@ func (v *visit) batch() ([]byte, error) {
 			continue
 		}
 		v.records = wire.MaxRecords
-		return message, err
+		return message, run, err
 	}
 }

@@ -63,6 +63,16 @@ var (
 // is level 1.
 type Tally [5]uint64
 
+// Origin tells where a batch's records were found.
+type Origin uint8
+
+// Origins of records.
+const (
+	Live     Origin = iota // in the outbox; left out on the wire
+	Salvaged               // in a damaged outbox, and the chain proves that all of them were promised
+	Unproven               // there too, whole, but beyond what the chain proves
+)
+
 // Batch is a contiguous run of records.
 type Batch struct {
 	Terminal vote.TerminalID
@@ -72,7 +82,8 @@ type Batch struct {
 	Prev     seal.Head // chain after record First−1
 	Head     seal.Head // chain after the last record
 	Now      vote.Stamp
-	Tally    Tally // as of the last record
+	Tally    Tally  // as of the last record; means nothing where Origin is not Live
+	Origin   Origin // of an Unproven batch, Prev and Head bind its items to each other and to nothing else
 }
 
 type batchMap struct {
@@ -84,6 +95,7 @@ type batchMap struct {
 	Head     octets32 `cbor:"5,keyasint"`
 	Now      clock    `cbor:"6,keyasint"`
 	Tally    []uint64 `cbor:"7,keyasint"` // the decoder alone pads or cuts a fixed array
+	Origin   Origin   `cbor:"8,keyasint,omitempty"`
 }
 
 // Last is the seq of the batch's last record.
@@ -100,7 +112,7 @@ func (b Batch) Encode() ([]byte, error) {
 func (b Batch) wire() batchMap {
 	return batchMap{
 		string(b.Terminal), octets16(b.Epoch), b.First, b.Items, octets32(b.Prev), octets32(b.Head),
-		clockOf(b.Now), b.Tally[:],
+		clockOf(b.Now), b.Tally[:], b.Origin,
 	}
 }
 
@@ -119,6 +131,9 @@ func (b Batch) check() error {
 	if b.First == 0 || b.First > maxSeq {
 		return malformed("batch begins at record %d", b.First)
 	}
+	if b.Origin > Unproven {
+		return malformed("batch of origin %d, expected at most %d", b.Origin, Unproven)
+	}
 	return nil
 }
 
@@ -133,7 +148,7 @@ func DecodeBatch(payload []byte) (Batch, error) {
 	}
 	b := Batch{
 		vote.TerminalID(m.Terminal), seal.Epoch(m.Epoch), m.First, m.Items, seal.Head(m.Prev), seal.Head(m.Head),
-		m.Now.stamp(), Tally(m.Tally),
+		m.Now.stamp(), Tally(m.Tally), m.Origin,
 	}
 	if err := b.check(); err != nil {
 		return Batch{}, err

@@ -168,6 +168,13 @@ func goldenMessages(t testing.TB) map[string]message {
 		"hello": {HelloType, terminalKey, goldenHello(), func(b []byte) (any, error) { return DecodeHello(b) }},
 		"batch": {BatchType, terminalKey, goldenBatch(t), func(b []byte) (any, error) { return DecodeBatch(b) }},
 	}
+	hello, batch := goldenHello(), goldenBatch(t)
+	hello.Salvaged, hello.Now.Boot, batch.Now.Boot = true, 0, 0
+	all["hello-salvaged"] = message{HelloType, terminalKey, hello, all["hello"].decode}
+	for name, origin := range map[string]Origin{"batch-salvaged": Salvaged, "batch-unproven": Unproven} {
+		batch.Origin = origin
+		all[name] = message{BatchType, terminalKey, batch, all["batch"].decode}
+	}
 	for name, r := range goldenReceipts(t) {
 		all[name] = message{ReceiptType, collectorKey, r, func(b []byte) (any, error) { return DecodeReceipt(b) }}
 	}

@@ -54,6 +54,7 @@ type Hello struct {
 	Now        vote.Stamp
 	Documents  map[string]uint64 // document kind → version in use
 	Software   string
+	Salvaged   bool // the epoch is over: this is what was left of a damaged outbox
 }
 
 type helloMap struct {
@@ -70,6 +71,7 @@ type helloMap struct {
 	Now        clock             `cbor:"10,keyasint"`
 	Documents  map[string]uint64 `cbor:"11,keyasint,omitempty"`
 	Software   string            `cbor:"12,keyasint,omitempty"`
+	Salvaged   bool              `cbor:"13,keyasint,omitempty"`
 }
 
 // Encode is the hello's payload. A hello that DecodeHello would refuse is ErrFormat.
@@ -83,7 +85,7 @@ func (h Hello) Encode() ([]byte, error) {
 func (h Hello) wire() helloMap {
 	return helloMap{
 		h.MinVersion, h.MaxVersion, string(h.Terminal), octets16(h.Epoch), octets16(h.Nonce), h.First, h.Next,
-		octets32(h.Head), h.Oldest, octets32(h.Before), clockOf(h.Now), h.Documents, h.Software,
+		octets32(h.Head), h.Oldest, octets32(h.Before), clockOf(h.Now), h.Documents, h.Software, h.Salvaged,
 	}
 }
 
@@ -116,7 +118,7 @@ func DecodeHello(payload []byte) (Hello, error) {
 	}
 	h := Hello{
 		m.MinVersion, m.MaxVersion, vote.TerminalID(m.Terminal), seal.Epoch(m.Epoch), Nonce(m.Nonce), m.First, m.Next,
-		seal.Head(m.Head), m.Oldest, seal.Head(m.Before), m.Now.stamp(), m.Documents, m.Software,
+		seal.Head(m.Head), m.Oldest, seal.Head(m.Before), m.Now.stamp(), m.Documents, m.Software, m.Salvaged,
 	}
 	if err := h.check(); err != nil {
 		return Hello{}, err

@@ -23,6 +23,7 @@ type Difference struct {
 type Summary struct {
 	Streams, Records, Votes, Proofs, Holes, Forks int
 	Unreadable                                    int // records that are kept with a reason
+	Unproven                                      int // votes outside every score, because nothing proves them
 }
 
 // checker walks through one state of a store.

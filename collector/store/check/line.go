@@ -54,7 +54,7 @@ func (c *checker) line(s stream) error {
 		}
 	}
 	c.sum.Records, c.sum.Votes = c.sum.Records+len(r.draft.Records), c.sum.Votes+len(r.draft.Added)
-	c.sum.Unreadable += int(r.Bad)
+	c.sum.Unreadable, c.sum.Unproven = c.sum.Unreadable+int(r.Bad), c.sum.Unproven+int(r.Unproven)
 	return c.tables(r)
 }
 
@@ -126,7 +126,10 @@ func (c *checker) replay(r *replay, p part) (why string, err error) {
 		return fmt.Sprintf("records %d to %d of %s, epoch %s", b.First, b.Last(), b.Terminal, b.Epoch), nil
 	}
 	n, start := p.first-b.First, b.Prev
-	if n > 0 {
+	switch {
+	case b.Origin == wire.Unproven: // its chain is its own; its digests go onto the line's
+		start = p.head
+	case n > 0:
 		start = heads[n-1]
 	}
 	if start != p.head {
@@ -135,13 +138,13 @@ func (c *checker) replay(r *replay, p part) (why string, err error) {
 	if start != r.Head && !r.loose {
 		c.differ(r.where(p.first), "the chain before the proof should be %s, found %s", r.Head, start)
 	}
-	r.Head, r.loose, r.Claimed = start, false, b.Tally
+	r.Head, r.loose = start, false
 	r.proofs[p.first], r.starts = p.proof, append(r.starts, p.first)
 	clock := org.Clock{Now: b.Now, Received: time.UnixMilli(received), Boots: r.boots}
 	alone := clock
 	alone.Boots = nil
 	for i, item := range b.Items[n:] {
-		e := org.Read(item, heads[int(n)+i])
+		e := org.Read(item, heads[int(n)+i], b.Origin)
 		e.At, e.Quality = clock.Resolve(e.Record.At)
 		if err := r.draft.Add(&r.Line, e); err != nil {
 			return "", err
@@ -154,6 +157,7 @@ func (c *checker) replay(r *replay, p part) (why string, err error) {
 			r.others[r.Upto] = draft.Vote{At: at, Quality: q}
 		}
 	}
+	r.Claim(b.Origin, b.Tally)
 	return "", nil
 }
 
@@ -186,7 +190,7 @@ func (c *checker) tables(r *replay) error {
 	}
 	return c.tx.Table(func(columns []string, got []any) error {
 		want := []any{r.Upto, r.Head[:]}
-		for _, n := range slices.Concat(r.Own[:], r.Claimed[:], []uint64{r.Lost, r.Bad}) {
+		for _, n := range slices.Concat(r.Own[:], r.Claimed[:], []uint64{r.Lost, r.Bad, r.Unproven}) {
 			want = append(want, n)
 		}
 		if len(r.blind) > 0 || r.loose {
@@ -194,7 +198,7 @@ func (c *checker) tables(r *replay) error {
 		}
 		c.differs(r.where(r.Upto), "stream", columns, want, got)
 		return nil
-	}, `SELECT upto, head, n1, n2, n3, n4, n5, c1, c2, c3, c4, c5, lost, bad FROM stream WHERE no = $1`, r.no)
+	}, `SELECT upto, head, n1, n2, n3, n4, n5, c1, c2, c3, c4, c5, lost, bad, unproven FROM stream WHERE no = $1`, r.no)
 }
 
 func (r *replay) record(rec draft.Record) []any {

@@ -16,13 +16,22 @@ import (
 
 // Line is where a stream stands.
 type Line struct {
-	Upto    uint64
-	Head    seal.Head
-	Own     wire.Tally // casts filed, by level as pressed
-	Claimed wire.Tally // casts the terminal claims
-	Lost    uint64     // records whose body could not be read
-	Bad     uint64     // all that are kept with a reason
-	Forked  bool
+	Upto     uint64
+	Head     seal.Head
+	Own      wire.Tally // casts filed, by level as pressed
+	Claimed  wire.Tally // casts the terminal claims
+	Lost     uint64     // records whose body could not be read
+	Bad      uint64     // all that are kept with a reason
+	Unproven uint64     // casts filed that nothing proves: outside every score
+	Forked   bool
+}
+
+// Claim takes the terminal's own count. What was salvaged has none: there is nothing to compare.
+func (l *Line) Claim(o wire.Origin, t wire.Tally) {
+	l.Claimed = t
+	if o != wire.Live {
+		l.Claimed = l.Own
+	}
 }
 
 // Vote is a vote as its table holds it.
@@ -149,10 +158,13 @@ func (d *Draft) Add(l *Line, e org.Entry) error {
 	case r.Cast != nil:
 		d.cast(seq, e)
 		l.Own[r.Cast.Level-1]++
+		if e.Unproven {
+			l.Unproven++
+		}
 	case r.Amend != nil:
-		why, err = d.amend(r.Amend)
+		why, err = d.amend(r.Amend, e.Unproven)
 	case r.Detail != nil:
-		why, err = d.detail(seq, r.Detail)
+		why, err = d.detail(seq, r.Detail, e.Unproven)
 	case r.Event != nil:
 		d.Events = append(d.Events, Event{seq, r.At, r.Event})
 	}
@@ -166,8 +178,11 @@ func (d *Draft) Add(l *Line, e org.Entry) error {
 
 func (d *Draft) cast(seq uint64, e org.Entry) {
 	c := *e.Record.Cast
-	v := &Vote{Seq: seq, Level: c.Level, Cast: c, Flags: c.Flags, Stamp: e.Record.At,
-		At: e.At, Quality: e.Quality, Counted: d.demo || c.Channel != vote.Test}
+	v := &Vote{Seq: seq, Level: c.Level, Cast: c, Flags: c.Flags &^ vote.Unproven, Stamp: e.Record.At,
+		At: e.At, Quality: e.Quality, Counted: !e.Unproven && (d.demo || c.Channel != vote.Test)}
+	if e.Unproven {
+		v.Flags |= vote.Unproven
+	}
 	if e.At.IsZero() || !slices.Contains(qualities, e.Quality) {
 		v.At, v.Quality = time.Time{}, org.NoTime
 	}
@@ -179,10 +194,16 @@ func (d *Draft) cast(seq uint64, e org.Entry) {
 	d.move(v, 1)
 }
 
-func (d *Draft) amend(a *vote.Amend) (why string, err error) {
+// unprovenWhy is why an unproven record changes nothing: a vote that is proven stays as it is proven.
+const unprovenWhy = "unproven, and its cast is proven"
+
+func (d *Draft) amend(a *vote.Amend, unproven bool) (why string, err error) {
 	v, err := d.find(a.Cast)
-	if v == nil {
+	switch {
+	case v == nil:
 		return "amend of no cast", err
+	case unproven && v.Flags&vote.Unproven == 0:
+		return unprovenWhy, nil
 	}
 	d.move(v, -1)
 	v.Level = a.Level
@@ -190,10 +211,13 @@ func (d *Draft) amend(a *vote.Amend) (why string, err error) {
 	return "", nil
 }
 
-func (d *Draft) detail(seq uint64, t *vote.Detail) (why string, err error) {
+func (d *Draft) detail(seq uint64, t *vote.Detail, unproven bool) (why string, err error) {
 	v, err := d.find(t.Cast)
-	if v == nil {
+	switch {
+	case v == nil:
 		return "detail of no cast", err
+	case unproven && v.Flags&vote.Unproven == 0:
+		return unprovenWhy, nil
 	}
 	v.Contested = v.Contested || t.Contested
 	v.Ignored += min(t.Ignored, ^uint32(0)-v.Ignored)

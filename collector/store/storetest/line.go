@@ -162,9 +162,10 @@ func (l *Line) Filing(c *wire.Codec, b wire.Batch, received time.Time) org.Filin
 	}
 	clock := org.Clock{Now: b.Now, Received: received}
 	f := org.Filing{Terminal: b.Terminal, Epoch: b.Epoch, First: b.First, Prev: b.Prev, Now: b.Now, Tally: b.Tally,
+		Origin:   b.Origin,
 		Envelope: l.Seal(c, wire.BatchType, b.Encode), Received: received}
 	for i, item := range b.Items {
-		e := org.Read(item, heads[i])
+		e := org.Read(item, heads[i], b.Origin)
 		e.At, e.Quality = clock.Resolve(e.Record.At)
 		f.Entries = append(f.Entries, e)
 	}

@@ -137,7 +137,7 @@ func (s Service) terminals(ctx context.Context, _ *struct{}) (*terminalsOut, err
 		out.Rows = append(out.Rows, terminalRow{ID: string(t.ID), Counter: t.Counter, Added: moment(t.Added),
 			LastSeen: moment(t.LastSeen), LastVote: moment(t.LastVote), Online: t.Online, Software: t.Software,
 			Epoch: t.Epoch.String(), Upto: t.Upto, Next: max(t.Next, t.Upto+1), Warning: t.Warning,
-			VotesToday: t.VotesToday})
+			Unproven: t.Unproven, VotesToday: t.VotesToday})
 	}
 	return &terminalsOut{out}, nil
 }

@@ -122,7 +122,7 @@ func TestTerminalsTellNothingAboutLevels(t *testing.T) {
 		Shown: score.Counts{7777, 0, 0, 0, 0}}}}}
 	got := s.ask("terminals", "").Body.String()
 	for _, want := range []string{`"counter":"Quầy 1 – Đất đai"`, `"last_seen":"2022-08-05T08:30:00.000+07:00"`,
-		`"last_vote":null`, `"upto":9,"next":12,"warning":"hole","votes_today":7`} {
+		`"last_vote":null`, `"upto":9,"next":12,"warning":"hole","unproven":0,"votes_today":7`} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%s lacks %s", got, want)
 		}

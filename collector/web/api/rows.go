@@ -45,7 +45,8 @@ type terminalRow struct {
 	Epoch      string  `json:"epoch" doc:"Its newest numbering, hexadecimal."`
 	Upto       uint64  `json:"upto" doc:"Records filed of that epoch."`
 	Next       uint64  `json:"next" doc:"Number of its next record, as far as is known: next - 1 - upto are still on the terminal."`
-	Warning    string  `json:"warning" doc:"\"\", or a code: fork, hole, tally, quarantine."`
+	Warning    string  `json:"warning" doc:"\"\", or a code: fork, hole, unproven, tally, quarantine."`
+	Unproven   uint64  `json:"unproven" doc:"Votes carved from its damaged files that nothing proves: outside every score."`
 	VotesToday uint64  `json:"votes_today"`
 }
 
@@ -55,10 +56,10 @@ type terminalRows struct {
 
 func (t *terminalRows) table() [][]any {
 	out := [][]any{{"id", "counter", "added", "last_seen", "last_vote", "online", "software", "epoch",
-		"upto", "next", "warning", "votes_today"}}
+		"upto", "next", "warning", "unproven", "votes_today"}}
 	for _, r := range t.Rows {
 		out = append(out, []any{r.ID, r.Counter, plain(r.Added), plain(r.LastSeen), plain(r.LastVote),
-			r.Online, r.Software, r.Epoch, r.Upto, r.Next, r.Warning, r.VotesToday})
+			r.Online, r.Software, r.Epoch, r.Upto, r.Next, r.Warning, r.Unproven, r.VotesToday})
 	}
 	return out
 }

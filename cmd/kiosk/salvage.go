@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"hailong/cmd/agent"
+	"hailong/cmd/program"
+	"hailong/device/clock"
+	"hailong/sync/courier"
+	"hailong/sync/wire"
+)
+
+type salvageCmd struct {
+	File   string `arg:"" help:"The damaged outbox; it is only read." placeholder:"FILE"`
+	Out    string `short:"o" required:"" placeholder:"OUT" help:"The file for the centre (a new file)."`
+	Config string `required:"" placeholder:"CONFIG" help:"The configuration of the terminal whose outbox it was."`
+}
+
+// Help teaches.
+func (salvageCmd) Help() string {
+	return `A running agent does this by itself: it moves a damaged outbox to attic/ in its data folder and sends
+what is left. This is for a card that no longer runs. The file holds the terminal's own signed messages, as
+they would have gone over the network; taking it to the centre twice, or after the agent sent the same,
+changes nothing.
+
+  kiosk salvage /mnt/card/outbox.db -o quay-01.courier --config kiosk.toml
+  collector import quay-01.courier --data DIR                              (at the centre)`
+}
+
+// Run salvages.
+func (c *salvageCmd) Run(context.Context) (err error) {
+	_, id, err := load(c.Config)
+	if err != nil {
+		return err
+	}
+	clock, err := clock.New(0)
+	if err != nil {
+		return err
+	}
+	out, err := os.OpenFile(c.Out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return program.Exit(program.Usage, fmt.Errorf("%s is there already; choose another -o", c.Out))
+	}
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err = errors.Join(err, out.Sync(), out.Close()); err != nil {
+			err = errors.Join(err, os.Remove(c.Out))
+		}
+	}()
+	stick, err := courier.New(out, id.Terminal)
+	if err != nil {
+		return err
+	}
+	found, err := agent.Salvage(c.File, id, wire.NewCodec(), clock.Now, stick)
+	if err != nil {
+		return err
+	}
+	if found.Records == 0 {
+		return fmt.Errorf("%s: no whole record of any outbox is in it", c.File)
+	}
+	fmt.Printf("%s: %d records of %d epochs, %d of them proven, in %d messages\n"+
+		"next, at the centre: collector import %[1]s --data DIR\n",
+		c.Out, found.Records, found.Epochs, found.Proven, found.Messages)
+	return nil
+}
