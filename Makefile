@@ -25,7 +25,7 @@ SOURCES  := $(wildcard cmd collector config device scripts sync ui vote)
 # What git sees of the tree; `make test` compares it before and after.
 TREE := { git status --porcelain --untracked-files=all; git diff; } 2>/dev/null || true
 
-.PHONY: help run build test check house race fuzz build386 faults faultfs crash clean
+.PHONY: help run build test check house race fuzz build386 faults faultfs crash damage clean
 
 help: ## list these words
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -102,6 +102,9 @@ faultfs: ## fail the n-th write, sync, … under outbox and store, for every n (
 
 crash: ## cut the power of a kernel with the real outbox on it (LONG=1: 200 times)
 	go run ./scripts/crash $(if $(LONG),-cycles 200)
+
+damage: ## break outboxes in every way a card breaks them; every whole record arrives (LONG=1: 2,000)
+	go run ./scripts/damage $(if $(LONG),-trials 2000)
 
 clean: ## remove bin/ and run/ (what build and run left)
 	rm -rf bin run

@@ -20,14 +20,16 @@ var plan = []string{
 
 	"ui/view", "ui/link", "ui/screen", "ui/telex", "ui/assets",
 
-	"sync/seal", "sync/wire", "sync/outbox", "sync/mqtt", "sync/uplink", "sync/downlink", "sync/enroll",
+	"sync/seal", "sync/wire", "sync/outbox", "sync/attic", "sync/courier", "sync/mqtt",
+	"sync/uplink", "sync/downlink", "sync/enroll",
 
 	"config",
 
 	"collector/broker", "collector/ingest", "collector/store", "collector/org", "collector/score",
 	"collector/watch", "collector/fleet", "collector/web", "collector/report",
 
-	"scripts/house", "scripts/bench", "scripts/crash", "scripts/faults", "scripts/faultfs",
+	"scripts/house", "scripts/bench", "scripts/compare", "scripts/crash", "scripts/replay", "scripts/damage",
+	"scripts/faults", "scripts/faultfs", "scripts/full",
 	"scripts/vm", "scripts/image", "scripts/deb",
 }
 
@@ -35,6 +37,8 @@ var plan = []string{
 // their room may, and nobody but their room and its other inner rooms may
 // import them: from outside there is still one room.
 var inner = []string{
+	"sync/outbox/layout",                                // how a box lies on the disk
+	"collector/broker/gate", "collector/broker/callout", // the front door; who may come in
 	"collector/broker/journal",                    // the server's log, cut and counted
 	"collector/store/db", "collector/store/draft", // statements and transactions; rows on their way in
 	"collector/store/count", "collector/store/check", // counts kept with the rows; counts rebuilt
@@ -44,7 +48,7 @@ var inner = []string{
 // pure rooms know no clock, disk, network or goroutine.
 var pure = []string{
 	"vote/session", "ui/view", "ui/telex", "device/button", "collector/score", "collector/org",
-	"sync/seal", "sync/wire",
+	"sync/seal", "sync/wire", "sync/attic",
 }
 
 // arrow lets one room import another.
@@ -70,6 +74,8 @@ var arrows = []arrow{
 	{"device/devicetest", "device/vitals", "stands in for it"},
 
 	{"sync/outbox", "sync/seal", "frames, checks and chains what it stores"},
+	{"sync/courier", "sync/wire", "the size of a message"},
+	{"sync/attic", "sync/seal", "carves records and follows their chain"},
 	{"sync/wire", "sync/seal", "a batch carries digests and heads"},
 	{"sync/uplink", "sync/seal", "compares heads before it forgets"},
 	{"sync/uplink", "sync/wire", "speaks hello, batch and receipt"},
