@@ -96,12 +96,17 @@ func (h *hall) serve() (stop func()) {
 
 // terminal starts an agent and returns its client and what stops it.
 func (h *hall) terminal() (*agent.Client, func()) {
+	h.t.Helper()
+	return h.terminalAt(filepath.Join(h.t.TempDir(), "data"))
+}
+
+func (h *hall) terminalAt(data string) (*agent.Client, func()) {
 	// A socket path is short, and a test's folder is not.
 	dir, err := os.MkdirTemp("", "hl")
 	h.ok(err)
 	cfg := config.KioskDefaults()
 	cfg.Broker.Address, cfg.Counter.Name = h.cfg.Broker.Listen, "Quầy 1 – Đất đai"
-	cfg.Data, cfg.Socket = filepath.Join(h.t.TempDir(), "data"), filepath.Join(dir, "agent.sock")
+	cfg.Data, cfg.Socket = data, filepath.Join(dir, "agent.sock")
 	waits := uplink.DefaultWaits()
 	waits.ReconnectX = time.Second
 	a, err := agent.Open(h.t.Context(), agent.Setup{

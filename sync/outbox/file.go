@@ -196,8 +196,8 @@ func (b *Box) readMeta(tx *bbolt.Tx) error {
 // adopt commits what was read, and takes back into the line what lies whole behind its end. A process that ended
 // between a commit's write and its sync, or in a sync that failed, left in the page cache what the disk has not: it
 // must not be promised again before the disk has it, and a page that a failed sync marked clean gets there only by
-// being written again. And a disk that forgot the last page of a commit has the records still: they may have been promised,
-// and the centre may have them, so their numbers must not be given to others.
+// being written again. And a disk that forgot the last page of a commit has the records still: they may have been
+// promised, and the centre may have them, so their numbers must not be given to others.
 func (b *Box) adopt() error {
 	info, err := b.file.Stat()
 	if err != nil {
