@@ -23,7 +23,9 @@ type Imported struct {
 
 // Import takes in a courier file, message by message, as if each had come over the network. A second import changes
 // nothing. A torn file changes nothing either: it is read to its end first. progress hears of messages.
-func Import(ctx context.Context, s *store.Store, own Keys, path string, progress func(done, total int)) (Imported, error) {
+func Import(
+	ctx context.Context, s *store.Store, own Keys, path string, progress func(done, total int),
+) (Imported, error) {
 	var got Imported
 	id, messages, err := readCourier(path)
 	if err != nil {
