@@ -47,6 +47,9 @@ func setAside(path string) (string, error) {
 			continue
 		}
 		err := os.Rename(path, to)
+		if info, failed := os.Stat(to); failed == nil {
+			_ = os.Truncate(to, info.Size()) // gives back the disk that was reserved behind its end
+		}
 		if err == nil {
 			err = errors.Join(syncFolder(dir), syncFolder(filepath.Dir(path)))
 		}

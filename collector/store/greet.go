@@ -65,8 +65,9 @@ func (c change) compare(l *line, h wire.Hello, received time.Time) (org.Position
 		return c.shorter(l, h, received)
 	case h.Next == l.Upto+1 && h.Head != l.Head && !h.Salvaged:
 		return c.fork(l, contradiction(h, received))
-	case h.Oldest > l.Upto+1 && h.Oldest <= mostSeq:
-		// The terminal no longer has what is missing here: say so for good, and go on behind it.
+	case h.Oldest > l.Upto+1 && h.Oldest <= mostSeq, h.Salvaged && h.Oldest == l.Upto+1 && h.Before != l.Head:
+		// The terminal no longer has what is missing here: say so for good, and go on behind it. Behind unproven
+		// records nothing need be missing: their chain was their own, and the true one is taken up again.
 		if err := c.Exec(`INSERT INTO hole (stream, first, last, head, noted_ms) VALUES ($1, $2, $3, $4, $5)`,
 			l.no, int64(l.Upto+1), int64(h.Oldest-1), h.Before[:], received.UnixMilli()); err != nil {
 			return org.Position{}, err

@@ -50,7 +50,7 @@ func (l *Line) settle() {
 	switch {
 	case len(l.plan.Stretches) == 0:
 		l.upto, l.head = l.plan.End, l.plan.Head
-	case l.plan.Stretches[0].First > l.upto+1:
+	case l.plan.Stretches[0].First > l.upto: // beyond what is lost, or where the chain is taken up again
 		l.upto, l.head = l.plan.Stretches[0].First-1, l.plan.Stretches[0].Prev
 	}
 }

@@ -30,7 +30,8 @@ func (s Stretch) Last() uint64 { return s.First + uint64(len(s.Items)) - 1 }
 const maxPaths = 32
 
 // Plan is what there is to send behind a place, and where the line ends though its last records be lost. Between two
-// stretches lie records that are lost, and their number is all that is known of them.
+// stretches lie records that are lost, and their number is all that is known of them; or none, where the chain is taken
+// up again at a known place.
 type Plan struct {
 	Stretches []Stretch
 	End       uint64
@@ -118,12 +119,12 @@ func (w *Wreck) items(seq uint64) (items []Item) {
 	return items
 }
 
-// joint is where the chain can be taken up again: behind a lost record after which it is known, and from which it
-// leads on. Where there is none it is the line's end.
+// joint is where the chain can be taken up again: a place where it is known and from which it leads on. Where there is
+// none it is the line's end.
 func (w *Wreck) joint(from, end uint64) (seq uint64, head seal.Head, ok bool) {
 	for _, seq := range slices.Sorted(maps.Keys(w.points)) {
-		if seq <= from || len(w.bodies[seq]) > 0 {
-			continue // no gap lies here, and the centre's chain goes on from what was sent
+		if seq <= from {
+			continue
 		}
 		for _, head := range w.points[seq] {
 			if _, leads := w.prove(seq, head); leads || seq == end {

@@ -106,6 +106,9 @@ func (b *Box) place(tx *bbolt.Tx, l *line, e Entry, room *int64, r *result) erro
 	if err == nil && e.ID != "" {
 		err = ids.Put([]byte(e.ID), layout.Key(next.Seq))
 	}
+	if k, has := layout.HeadKey(next.Seq); has && err == nil {
+		err = tx.Bucket([]byte(layout.Heads)).Put(k, line{Last: next, Upto: next, Base: next}.Encode(b.owner))
+	}
 	l.Last, r.placed = next, Placed{Seq: next.Seq, Fresh: true}
 	return err
 }

@@ -88,7 +88,7 @@ func create(path string, o Options) error {
 	start := point{Head: seal.Start(string(o.Terminal), owner.Epoch)}
 	return replace(path, o, func(db *bbolt.DB) error {
 		return db.Update(func(tx *bbolt.Tx) error {
-			for _, name := range []string{layout.Meta, layout.Records, layout.IDs, layout.Marks} {
+			for _, name := range layout.Buckets() {
 				if _, err := tx.CreateBucket([]byte(name)); err != nil {
 					return err
 				}

@@ -191,6 +191,9 @@ func (b *Box) forgetSome(tx *bbolt.Tx, l *line, to uint64) error {
 		if err == nil && bytes.Equal(ids.Get(id), seq) {
 			err = ids.Delete(id)
 		}
+		if k, has := layout.HeadKey(l.Base.Seq + 1 + uint64(i)); has && err == nil {
+			err = tx.Bucket([]byte(layout.Heads)).Delete(k)
+		}
 		if err != nil {
 			return err
 		}

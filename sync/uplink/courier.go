@@ -3,6 +3,8 @@ package uplink
 import (
 	"context"
 	"time"
+
+	"hailong/sync/seal"
 )
 
 // Courier hands out everything in a salvaged queue as the messages that Run would send, for a way without a network:
@@ -17,23 +19,24 @@ func Courier(o Options, add func(envelope []byte) error) error {
 		if err != nil || line.Upto+1 >= line.Next {
 			return err
 		}
-		for at := line.Upto; at+1 < line.Next && o.Queue.Line().Upto == at; {
-			if at, err = v.post(add); err != nil {
+		for at := line; at.Upto+1 < line.Next && o.Queue.Line() == at; {
+			if at.Upto, at.Before, err = v.post(add); err != nil {
 				return err
 			}
+			at.Oldest = at.Upto + 1
 		}
 	}
 }
 
-// post hands out one batch, takes it for received, and tells its last record.
-func (v *visit) post(add func(envelope []byte) error) (last uint64, err error) {
+// post hands out one batch, takes it for received, and tells its last record and the chain there.
+func (v *visit) post(add func(envelope []byte) error) (last uint64, head seal.Head, err error) {
 	message, run, err := v.next()
 	if err == nil {
 		err = add(message)
 	}
 	if err != nil {
-		return 0, err
+		return 0, head, err
 	}
 	last = run.First + uint64(len(run.Items)) - 1
-	return last, v.o.Queue.Receipted(context.Background(), last, run.Head, time.Time{})
+	return last, run.Head, v.o.Queue.Receipted(context.Background(), last, run.Head, time.Time{})
 }

@@ -96,6 +96,7 @@ func (v *visit) refused(ctx context.Context, code wire.Code, d time.Duration) er
 // advance lets go of what is receipted. Only an answer to this connection's hello may take
 // receipts back; anything else that is behind asks for a new hello first.
 func (v *visit) advance(ctx context.Context, r wire.Receipt, toHello bool) error {
+	v.upto, v.head = r.Upto, r.Head
 	line := v.o.Queue.Line()
 	if r.Upto < line.Upto && !toHello {
 		if r.Code == wire.Gap {

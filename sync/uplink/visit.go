@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"hailong/sync/seal"
 	"hailong/sync/wire"
 	"hailong/vote"
 )
@@ -40,6 +41,9 @@ type visit struct {
 	records int       // batch size: halved while batches are too large, MaxRecords otherwise
 	helloAt time.Time // when the next hello is due
 	askedAt time.Time // first message that is still unanswered; zero where none is
+
+	upto uint64    // where the last receipt said that the line stands
+	head seal.Head // chain there
 
 	fruitless int  // batches in a row that were answered without an advance
 	ended     bool // the hello that tells of the end was sent
@@ -96,7 +100,7 @@ func (v *visit) turn(ctx context.Context) error {
 	if line.Upto+1 >= line.Next {
 		return v.nothingWaits(ctx)
 	}
-	answered, err := v.exchange(ctx, v.batch)
+	answered, err := v.exchange(ctx, v.due(line))
 	if err != nil || !answered {
 		return err
 	}
@@ -113,6 +117,15 @@ func (v *visit) turn(ctx context.Context) error {
 		return v.pause(ctx, min(v.o.Waits.Receipt<<min(v.fruitless, 16), v.o.Waits.MaxRetry))
 	}
 	return nil
+}
+
+// due is the next message. Of a salvaged line what was lost, and where its chain is taken up again, is said in a
+// hello before the batch.
+func (v *visit) due(line Line) func() ([]byte, error) {
+	if v.o.Salvaged && (line.Oldest > v.upto+1 || line.Oldest == v.upto+1 && line.Before != v.head) {
+		return v.hello
+	}
+	return v.batch
 }
 
 // nothingWaits ends what was salvaged with a hello that tells how far the line reached, its lost end

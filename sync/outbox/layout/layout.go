@@ -36,8 +36,12 @@ const (
 	Records  = "records" // seq → value
 	IDs      = "ids"     // press id → seq
 	Marks    = "marks"   // one key: when receipts came
+	Heads    = "heads"   // every 64th seq ‖ "line" → the line there, for whoever carves a damaged file
 	AllAt    = "all"
 )
+
+// Buckets are all of them.
+func Buckets() []string { return []string{Meta, Records, IDs, Marks, Heads} }
 
 // Owner is whose records these are.
 type Owner struct {
@@ -86,12 +90,20 @@ func DecodeLine(o Owner, buf []byte) (l Line, err error) {
 	return l, nil
 }
 
+// HeadKey is the key of a head, where a record has one. It ends as the line's key does, so that Points finds both.
+func HeadKey(seq uint64) (key []byte, has bool) {
+	const every = 64 // so many records a loss can leave unproven, for four bytes a record
+	return append(Key(seq), LineAt...), seq%every == 0
+}
+
 // Read reads a box's owner and line, which vouch for each other, and checks that the line's end is there.
 func Read(tx *bbolt.Tx) (o Owner, l Line, err error) {
-	meta, records := tx.Bucket([]byte(Meta)), tx.Bucket([]byte(Records))
-	if meta == nil || records == nil || tx.Bucket([]byte(IDs)) == nil || tx.Bucket([]byte(Marks)) == nil {
-		return o, l, fmt.Errorf("%w: a bucket is missing", ErrDamaged)
+	for _, name := range Buckets() {
+		if tx.Bucket([]byte(name)) == nil {
+			return o, l, fmt.Errorf("%w: bucket %s is missing", ErrDamaged, name)
+		}
 	}
+	meta, records := tx.Bucket([]byte(Meta)), tx.Bucket([]byte(Records))
 	o.Terminal = vote.TerminalID(meta.Get([]byte(OwnerAt)))
 	whole := copy(o.Epoch[:], meta.Get([]byte(EpochAt))) == len(o.Epoch)
 	if l, err = DecodeLine(o, meta.Get([]byte(LineAt))); err != nil {
