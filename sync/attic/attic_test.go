@@ -86,7 +86,7 @@ func TestPlan(t *testing.T) {
 		{"a record is gone", 0, 9, map[uint64]int{4: 2}, []uint64{9}, "(1-3) (5-9) end 9"},
 		{"gone where the line is known", 0, 9, map[uint64]int{4: 2}, []uint64{3, 4, 9}, "1-3 5-9 end 9"},
 		{"gone, known only behind it", 0, 9, map[uint64]int{4: 2}, []uint64{4, 9}, "(1-3) 5-9 end 9"},
-		{"taken up again at a whole record", 0, 9, map[uint64]int{4: 2}, []uint64{2, 6, 9}, "1-2 (3-3) (5-6) 7-9 end 9"},
+		{"taken up at a whole record", 0, 9, map[uint64]int{4: 2}, []uint64{2, 6, 9}, "1-2 (3-3) (5-6) 7-9 end 9"},
 		{"beyond the last known place", 0, 9, nil, []uint64{6}, "1-6 (7-9) end 9"},
 		{"the end is gone", 0, 9, map[uint64]int{8: 2, 9: 2}, []uint64{5, 9}, "1-5 (6-7) end 9"},
 		{"the end is gone, nothing is known", 0, 9, map[uint64]int{9: 2}, nil, "(1-8) end 8"},
