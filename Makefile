@@ -25,7 +25,7 @@ SOURCES  := $(wildcard cmd collector config device scripts sync ui vote)
 # What git sees of the tree; `make test` compares it before and after.
 TREE := { git status --porcelain --untracked-files=all; git diff; } 2>/dev/null || true
 
-.PHONY: help run build test check house race fuzz build386 faults faultfs crash damage clean
+.PHONY: help run build test check house race fuzz build386 faults full faultfs crash damage clean
 
 help: ## list these words
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,14 +94,18 @@ fuzz: ## every fuzz target, FUZZTIME (10s) each
 build386: ## compile the product for 32 bits, where int and atomics bite
 	GOARCH=386 CGO_ENABLED=0 go build $(patsubst %,./%/...,$(filter-out scripts,$(SOURCES)))
 
-faults: ## kill programs and cut links while votes are cast; count every one (LONG=1: 500 kills)
-	go run ./scripts/faults $(if $(LONG),-kills 250 -brokers 50 -cuts 50)
+faults: ## kill, stop and cut off programs while votes are cast; count every one (LONG=1: 750 kills and stops, 11 min)
+	go run ./scripts/faults $(if $(LONG),-kills 230 -stops 30 -cuts 30 -weathers 10 -longest 30s)
+
+full: ## fill the disks of a terminal and of a centre up, free them, count every vote (root; LONG=1: to the last block)
+	go run ./scripts/full $(if $(LONG),-deep -for 100s)
 
 faultfs: ## fail the n-th write, sync, … under outbox and store, for every n (LONG=1: the store's every n)
 	FAULTFS=1 go test -count=1 $(if $(LONG),-v,-short) ./scripts/faultfs
 
-crash: ## cut the power of a kernel with the real outbox on it (LONG=1: 200 times)
+crash: ## cut the power: of a kernel with the real outbox, and of a disk with a cache (LONG=1: 200 and 2,000 times)
 	go run ./scripts/crash $(if $(LONG),-cycles 200)
+	go run ./scripts/replay $(if $(LONG),-points 2000)
 
 damage: ## break outboxes in every way a card breaks them; every whole record arrives (LONG=1: 2,000)
 	go run ./scripts/damage $(if $(LONG),-trials 2000)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"hailong/config"
@@ -16,10 +17,16 @@ import (
 )
 
 // records is the outbox as the desk sees it.
-type records struct{ box *outbox.Box }
+type records struct {
+	box  *outbox.Box
+	full *atomic.Bool // the last record found no room
+}
 
 func (r records) Append(ctx context.Context, e desk.Entry) (uint64, bool, error) {
 	placed, err := r.box.Append(ctx, outbox.Entry(e))
+	if full := errors.Is(err, outbox.ErrFull); full || err == nil {
+		r.full.Store(full)
+	}
 	if errors.Is(err, outbox.ErrFailed) || errors.Is(err, outbox.ErrClosed) {
 		err = fmt.Errorf("%w: %w", desk.ErrBroken, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"hailong/config"
@@ -52,6 +53,7 @@ type Setup struct {
 type Agent struct {
 	s      Setup
 	box    *outbox.Box
+	full   atomic.Bool // presses are refused for want of room
 	clock  *clock.Clock
 	desk   *desk.Desk
 	uplink *uplink.Uplink // of the living line
@@ -104,7 +106,7 @@ func open(ctx context.Context, s Setup, why error) (*Agent, error) {
 	a.desk = desk.New(desk.Options{
 		Survey: vote.Default(), Counter: s.Config.Counter.Name, Officer: s.Config.Counter.Officer,
 		Layout: "5", Language: s.Config.Screen.Language, Touch: s.Config.Screen.Touch, Waits: s.Visit,
-		SealTo: &s.Identity.SealKey, Box: records{box}, Clock: a.clock, Show: s.Show, Kept: s.Kept, Log: s.Log,
+		SealTo: &s.Identity.SealKey, Box: records{box, &a.full}, Clock: a.clock, Show: s.Show, Kept: s.Kept, Log: s.Log,
 	})
 	a.uplink = uplink.New(a.options(line{box}))
 	a.send(a.uplink)
@@ -276,6 +278,10 @@ func (a *Agent) Status() Status {
 	if !now.Synced {
 		out.Warnings = append(out.Warnings,
 			Warning{"clock", "the clock is not synchronised; the centre resolves the times"})
+	}
+	if a.full.Load() {
+		out.Warnings = append(out.Warnings, Warning{"full", fmt.Sprintf(
+			"no room for another vote, presses are refused: free space on the disk of %s", a.s.Config.Data)})
 	}
 	if !s.Reserved && a.s.Reserve >= 0 {
 		out.Warnings = append(out.Warnings, Warning{"reserve", "no disk space could be reserved for the outbox"})

@@ -39,7 +39,7 @@ type Placed struct {
 
 // Refusal is why a ballot was not taken.
 type Refusal struct {
-	Code string `json:"code"` // invalid or not-kept
+	Code string `json:"code"` // invalid, not-kept or partly
 	Text string `json:"error"`
 }
 
@@ -50,6 +50,7 @@ func (r Refusal) Error() string { return r.Text }
 const (
 	Invalid = "invalid"  // the ballot itself is wrong; nothing was kept
 	NotKept = "not-kept" // the disk did not take it
+	Partly  = "partly"   // the vote is kept, its reasons or comment are not
 )
 
 const (
@@ -129,6 +130,8 @@ func (a *Agent) press(w http.ResponseWriter, r *http.Request) {
 	case errors.Is(err, vote.ErrInvalid), errors.Is(err, outbox.ErrEntry), errors.Is(err, wire.ErrSize),
 		errors.Is(err, wire.ErrFormat):
 		answer(w, http.StatusUnprocessableEntity, Refusal{Invalid, err.Error()})
+	case errors.Is(err, desk.ErrPartly):
+		answer(w, http.StatusServiceUnavailable, Refusal{Partly, err.Error()})
 	default:
 		answer(w, http.StatusServiceUnavailable, Refusal{NotKept, err.Error()})
 	}

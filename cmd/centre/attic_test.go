@@ -118,7 +118,8 @@ func TestAForeignOrTornStickChangesNothing(t *testing.T) {
 	keys, err := ReadKeys(h.folder)
 	h.ok(err)
 	for what, file := range map[string][]byte{
-		"signed by another": stick.Bytes(), "torn": stick.Bytes()[:stick.Len()-3], "no courier file": []byte("level,time"),
+		"signed by another": stick.Bytes(), "torn": stick.Bytes()[:stick.Len()-3],
+		"no courier file": []byte("level,time"),
 	} {
 		name := filepath.Join(t.TempDir(), "stick")
 		h.ok(os.WriteFile(name, file, 0o600))

@@ -19,7 +19,7 @@ import (
 // Enrol makes a terminal's identity, writes it to a new file that only its owner reads, and
 // registers it. Where the name is taken no file is left.
 func Enrol(ctx context.Context, s *store.Store, own Keys, id vote.TerminalID, counter, path string) error {
-	public, private, err := ed25519.GenerateKey(rand.Reader)
+	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return fmt.Errorf("make key of %s: %w", id, err)
 	}
@@ -35,12 +35,16 @@ func Enrol(ctx context.Context, s *store.Store, own Keys, id vote.TerminalID, co
 	if err := WriteSecret(path, text); err != nil {
 		return err
 	}
-	err = s.AddTerminal(ctx, store.Registration{
-		ID: id, Counter: wire.Text(counter), Key: public,
-		SecretHash: sha256.Sum256([]byte(identity.Secret)), At: time.Now(),
-	})
-	if err != nil {
+	if err := Register(ctx, s, identity, counter); err != nil {
 		return errors.Join(err, os.Remove(path))
 	}
 	return nil
+}
+
+// Register enters an identity that was made before, by an Enrol that did not come to its end.
+func Register(ctx context.Context, s *store.Store, id config.Identity, counter string) error {
+	return s.AddTerminal(ctx, store.Registration{
+		ID: id.Terminal, Counter: wire.Text(counter), Key: id.Key.Public().(ed25519.PublicKey),
+		SecretHash: sha256.Sum256([]byte(id.Secret)), At: time.Now(),
+	})
 }

@@ -12,6 +12,7 @@ import (
 
 	"hailong/cmd/agent"
 	"hailong/cmd/centre"
+	"hailong/cmd/console"
 	"hailong/cmd/program"
 	"hailong/config"
 	"hailong/sync/wire"
@@ -56,10 +57,10 @@ func (c *hallCmd) Run(ctx context.Context) error {
 		return err
 	}
 	keys := make(chan session.Event)
-	console, err := agent.Keys(ctx, keys, vote.Button)
+	held, err := console.Keys(ctx, keys, vote.Button)
 	yours := err == nil
 	if yours {
-		defer func() { _ = console.Close() }()
+		defer func() { _ = held.Close() }()
 		first := hall.Counters[0]
 		fmt.Printf("Phím 1–5: bấm %s (%s). Ctrl-C: dừng. / Keys 1–5 press %s, Ctrl-C stops.\n",
 			first.Terminal, first.Name, first.Terminal)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -54,15 +53,9 @@ func openTerminal(ctx context.Context, dir string, counter config.Counter, s age
 	return t, err
 }
 
-// enrol registers counters that have no identity yet at the centre whose data folder this is.
+// enrol registers counters that are not yet known at the centre whose data folder this is.
 func enrol(ctx context.Context, dir string, data centre.Folder, counters []config.Counter) error {
-	var missing []config.Counter
-	for _, c := range counters {
-		if _, err := os.Stat(filepath.Join(dir, c.Terminal, "identity.toml")); errors.Is(err, fs.ErrNotExist) {
-			missing = append(missing, c)
-		}
-	}
-	if len(missing) == 0 || data == "" {
+	if data == "" {
 		return nil
 	}
 	keys, err := centre.ReadKeys(data)
@@ -73,7 +66,7 @@ func enrol(ctx context.Context, dir string, data centre.Folder, counters []confi
 	if err != nil {
 		return err
 	}
-	for _, c := range missing {
+	for _, c := range counters {
 		if err = enrolOne(ctx, s, keys, filepath.Join(dir, c.Terminal), c); err != nil {
 			break
 		}
@@ -81,11 +74,23 @@ func enrol(ctx context.Context, dir string, data centre.Folder, counters []confi
 	return errors.Join(err, s.Close())
 }
 
+// enrolOne makes an identity, or registers the one that an earlier start was killed over.
 func enrolOne(ctx context.Context, s *store.Store, keys centre.Keys, home string, c config.Counter) error {
+	path := filepath.Join(home, "identity.toml")
+	_, _, unknown := s.Keys(ctx, vote.TerminalID(c.Terminal))
+	switch _, missing := os.Stat(path); {
+	case missing == nil && unknown == nil:
+		return nil
+	case missing == nil:
+		id, err := config.LoadIdentity(path)
+		if err != nil {
+			return err
+		}
+		return centre.Register(ctx, s, id, c.Name)
+	}
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		return fmt.Errorf("make terminal folder: %w", err)
 	}
-	path := filepath.Join(home, "identity.toml")
 	err := centre.Enrol(ctx, s, keys, vote.TerminalID(c.Terminal), c.Name, path)
 	if errors.Is(err, store.ErrExists) {
 		return fmt.Errorf("%w, but %s is missing: bring it back, or begin with another centre and folder", err, path)

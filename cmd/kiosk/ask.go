@@ -52,12 +52,18 @@ func (c *pressCmd) Run(ctx context.Context) error {
 	placed, err := agent.NewClient(c.Socket).Press(ctx, agent.Ballot{
 		ID: c.ID, Level: vote.Level(c.Level), Reasons: c.Reason, Comment: c.Comment,
 	})
-	if refused := (agent.Refusal{}); errors.As(err, &refused) && refused.Code == agent.Invalid {
+	refused := agent.Refusal{}
+	switch errors.As(err, &refused); {
+	case err == nil:
+	case refused.Code == agent.Invalid:
 		return program.Exit(program.Usage, err)
-	}
-	if err != nil {
+	case refused.Code == agent.Partly:
 		return program.Exit(program.NotRecorded, fmt.Errorf(
-			"not recorded: %w; to try again, give the same command with --id %s", err, c.ID))
+			"phiếu đã ghi, lý do và ý kiến chưa ghi · the vote is recorded, its reasons and comment are not: %w; "+
+				"to add them, give the same command with --id %s", err, c.ID))
+	default:
+		return program.Exit(program.NotRecorded, fmt.Errorf(
+			"chưa ghi được · not recorded: %w; to try again, give the same command with --id %s", err, c.ID))
 	}
 	return json.NewEncoder(os.Stdout).Encode(placed)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"hailong/cmd/agent"
+	"hailong/cmd/console"
 	"hailong/cmd/program"
 	"hailong/config"
 	"hailong/sync/wire"
@@ -39,11 +40,11 @@ func (c *runCmd) Run(ctx context.Context) error {
 	log := program.Logger(cfg.Log.Level)
 	inputs := make(chan session.Event)
 	if c.Keys {
-		console, err := agent.Keys(ctx, inputs, vote.Button)
+		held, err := console.Keys(ctx, inputs, vote.Button)
 		if err != nil {
 			return err
 		}
-		defer console.Close()
+		defer held.Close()
 	}
 	err = agent.Serve(ctx, agent.Setup{
 		Config: cfg, Identity: id, Software: "kiosk " + version, Codec: wire.NewCodec(), Inputs: inputs, Log: log,

@@ -117,7 +117,8 @@ func streams(tx *db.Tx, h *org.Hall, nos map[int64]int) error {
 		worst := min(slices.Index(warnings, t.Warning), slices.Index(warnings, l.warning(holes)))
 		t.Warning = warnings[worst]
 		return nil
-	}, `SELECT terminal, epoch, claimed, (SELECT COUNT(*) FROM hole h WHERE h.stream = s.no AND h.last >= h.first), `+lineColumns+`
+	}, `SELECT terminal, epoch, claimed,
+		(SELECT COUNT(*) FROM hole h WHERE h.stream = s.no AND h.last >= h.first), `+lineColumns+`
 		FROM stream s ORDER BY no`)
 }
 

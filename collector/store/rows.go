@@ -30,22 +30,24 @@ func (c change) vote(stream int64, seq uint64) (*draft.Vote, error) {
 
 // rows puts a draft into the tables.
 func (c change) rows(stream, proof int64, d *draft.Draft) error {
-	for _, r := range d.Records {
+	records := make([][]any, len(d.Records))
+	for i, r := range d.Records {
 		var why any
 		if r.Why != "" {
 			why = r.Why
 		}
-		if err := c.Exec(`INSERT INTO record (stream, seq, kind, proof, digest, why)
-			VALUES ($1, $2, $3, $4, $5, $6)`, stream, int64(r.Seq), r.Kind, proof, r.Digest[:], why); err != nil {
-			return err
-		}
+		records[i] = []any{stream, int64(r.Seq), r.Kind, proof, r.Digest[:], why}
 	}
-	for _, v := range d.Added {
-		if err := c.Exec(`INSERT INTO vote (stream, `+draft.Columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
-			$10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`,
-			append([]any{stream}, v.Values()...)...); err != nil {
-			return err
-		}
+	votes := make([][]any, len(d.Added))
+	for i, v := range d.Added {
+		votes[i] = append([]any{stream}, v.Values()...)
+	}
+	err := c.Insert("record", "stream, seq, kind, proof, digest, why", records)
+	if err == nil {
+		err = c.Insert("vote", "stream, "+draft.Columns, votes)
+	}
+	if err != nil {
+		return err
 	}
 	for seq, v := range d.Changed {
 		if err := c.Exec(`UPDATE vote SET level = $1, contested = $2, ignored = $3, reasons = $4

@@ -4,107 +4,104 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
-	"hailong/cmd/agent"
-	"hailong/cmd/centre"
-	"hailong/collector/store"
+	"hailong/scripts/faults/stage"
 	"hailong/vote"
 )
 
-// pressAll enters presses one after the other, each until it is durable.
-func pressAll(ctx context.Context, socket string, presses int) error {
-	client, tick := agent.NewClient(socket), time.NewTicker(again)
-	defer tick.Stop()
-	for i := 0; i < presses; {
-		_, err := client.Press(ctx, agent.Ballot{ID: fmt.Sprintf("press-%d", i), Level: vote.Level(i%5 + 1)})
-		if refused := (agent.Refusal{}); errors.As(err, &refused) && refused.Code == agent.Invalid {
-			return err
-		}
-		if err == nil {
-			i++
-			continue
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return nil
-}
+// pressed is the terminal of the stories that press one.
+const pressed vote.TerminalID = "quay-01"
 
-// killWhile kills a program at random until the work is done.
-func (h *house) killWhile(ctx context.Context, p *process, work func() error) (int, error) {
-	done := make(chan error, 1)
-	go func() { done <- work() }()
-	for kills := 0; ; kills++ {
-		pause := time.NewTimer(time.Duration(20+h.rng.IntN(200)) * time.Millisecond)
-		select {
-		case err := <-done:
-			pause.Stop()
-			return kills, err
-		case <-ctx.Done():
-			pause.Stop()
-			return kills, errors.Join(ctx.Err(), <-done)
-		case <-pause.C:
-		}
-		if err := p.kill(); err != nil {
-			return kills, err
-		}
-		if err := p.start(ctx); err != nil {
-			return kills, err
-		}
-	}
-}
-
-// expect waits until a terminal's votes are at the centre and counts them.
-func (h *house) expect(ctx context.Context, id vote.TerminalID, votes int) error {
-	const most = 30 * time.Second
-	s, err := store.Open(ctx, centre.Folder(h.data()).Store())
+// presses presses a terminal while it and the centre are killed. Afterwards there must be exactly
+// the votes that were thanked for: an id that was pressed twice is one vote.
+func presses(ctx context.Context, h *house) error {
+	r, err := h.pressing(ctx, "")
 	if err != nil {
 		return err
 	}
-	ctx2, cancel := context.WithTimeout(ctx, most)
-	defer cancel()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	got := 0
-	for got < votes {
-		if got, err = count(ctx2, s, id); err != nil {
-			break
-		}
-		select {
-		case <-tick.C:
-		case <-ctx2.Done():
-			err = fmt.Errorf("after %s %d of %d votes of %s are at the centre", most, got, votes, id)
-		}
-		if err != nil {
-			break
-		}
+	h.say("%s", r)
+	if r.Unthanked > 0 {
+		err = fmt.Errorf("%d votes that nobody was thanked for: a press repeated by its id was kept twice", r.Unthanked)
 	}
-	if err = errors.Join(err, s.Close()); err != nil {
+	if err = errors.Join(err, r.Judge()); err != nil {
 		return err
-	}
-	fmt.Printf("faults: %d presses kept, %d votes at the centre\n", votes, got)
-	if got != votes {
-		return fmt.Errorf("%d votes at the centre, want %d", got, votes)
 	}
 	return h.verify(ctx)
 }
 
-func count(ctx context.Context, s *store.Store, id vote.TerminalID) (int, error) {
-	n := 0
-	for after := uint64(0); ; {
-		votes, err := s.Votes(ctx, after, 500)
-		if err != nil || len(votes) == 0 {
-			return n, err
-		}
-		for _, v := range votes {
-			after = v.Cursor
-			if v.Terminal == id {
-				n++
-			}
-		}
+// control is the same terminal with the wait for the receipt taken away, hit by the same kills. If it
+// lost nothing, presses would prove nothing.
+func control(ctx context.Context, h *house) error {
+	r, err := h.pressing(ctx, "forgetful")
+	if err != nil {
+		return err
 	}
+	h.say("a terminal that does not wait for receipts: thanked %d  lost %d (the first is record %d)  seed %d",
+		r.Thanked, r.Lost, r.First, h.seed)
+	h.counts["votes lost by the control"] = r.Lost
+	if r.Lost == 0 {
+		return errors.New("the control lost nothing: these kills cannot show a loss")
+	}
+	return nil
+}
+
+// pressing presses a terminal undisturbed and then under kills, lets it settle and compares. The
+// terminal is a kiosk, or another program that reads its configuration.
+func (h *house) pressing(ctx context.Context, program string) (r stage.Result, err error) {
+	if err := h.centre(ctx, ""); err != nil {
+		return r, err
+	}
+	if err := h.connect(); err != nil {
+		return r, err
+	}
+	home := filepath.Join(h.dir, "kiosk")
+	terminal, socket, err := h.collector.Register(ctx, home, string(pressed), h.link.addr(), "data")
+	if err != nil {
+		return r, err
+	}
+	if program != "" {
+		terminal = stage.New(h.tools.Path(program), filepath.Join(home, program+".log"),
+			filepath.Join(home, "kiosk.toml"))
+	}
+	h.processes = append(h.processes, terminal)
+	if err := terminal.Start(ctx); err != nil {
+		return r, err
+	}
+	h.victims = []*stage.Process{terminal, h.collector.Process}
+	p := stage.NewPressing(socket)
+
+	quiet, end := context.WithTimeout(ctx, 3*time.Second)
+	defer end()
+	if err := errors.Join(p.Until(ctx, quiet.Done(), "quiet"), p.Empty(ctx)); err != nil {
+		return r, err
+	}
+	if r, err = p.Compare(ctx, h.collector.Data, pressed); err == nil && r.Lost > 0 {
+		err = fmt.Errorf("lost before any kill: %s", r)
+	}
+	if err != nil {
+		return r, err
+	}
+	if err := h.pressUnderKills(ctx, p); err != nil {
+		return r, err
+	}
+	if err := p.Empty(ctx); err != nil {
+		return r, err
+	}
+	return p.Compare(ctx, h.collector.Data, pressed)
+}
+
+// pressUnderKills presses for as long as the kills last.
+func (h *house) pressUnderKills(ctx context.Context, p *stage.Pressing) error {
+	enough, end := context.WithCancel(ctx)
+	defer end()
+	done := make(chan error, 1)
+	go func() { done <- p.Until(ctx, enough.Done(), "killed") }()
+	h.stops, h.cuts, h.kills, h.weathered = 0, 0, h.kills/2, false
+	// A kill while the terminal waits to connect again can show little.
+	h.before = p.Linked
+	err := h.play(ctx)
+	end()
+	return errors.Join(err, <-done)
 }

@@ -58,11 +58,11 @@ var libraries = []library{
 		"collector/ingest", "collector/org", "collector/store", "collector/web", "collector/report",
 	}},
 	// What the kernel says and the standard library does not.
-	{module: "golang.org/x/sys", rooms: []string{"device/*", "sync/outbox", "sync/mqtt", "cmd/agent",
-		"scripts/faultfs", "scripts/crash"}},
+	{module: "golang.org/x/sys", rooms: []string{"device/*", "sync/outbox", "sync/mqtt", "cmd/console",
+		"scripts/faultfs", "scripts/crash", "scripts/replay"}},
 
 	// A disk that fails on purpose.
-	{module: "github.com/hanwen/go-fuse/v2", rooms: []string{"scripts/faultfs"}},
+	{module: "github.com/hanwen/go-fuse/v2", rooms: []string{"scripts/faultfs", "scripts/replay"}},
 
 	{module: "pgregory.net/rapid", tests: true},
 	{module: "go.uber.org/goleak", tests: true},

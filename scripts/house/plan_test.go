@@ -10,7 +10,8 @@ import (
 // X/…/<last word of X>test with its fakes and its contract suite; folders
 // called testdata are not looked into.
 var plan = []string{
-	"cmd/agent", "cmd/centre", "cmd/program", // the wiring of a terminal and of the centre, what programs share
+	"cmd/agent", "cmd/centre", "cmd/console", // the wiring of a terminal and of the centre, keys that press
+	"cmd/program", // what programs share
 	"cmd/kiosk", "cmd/pane", "cmd/collector", "cmd/fleet",
 
 	"vote", "vote/session", "vote/desk",
@@ -30,6 +31,7 @@ var plan = []string{
 
 	"scripts/house", "scripts/bench", "scripts/compare", "scripts/crash", "scripts/replay", "scripts/damage",
 	"scripts/faults", "scripts/faultfs", "scripts/full",
+	"scripts/faults/stage", "scripts/faults/forgetful", // what harnesses share; the control that must lose
 	"scripts/vm", "scripts/image", "scripts/deb",
 }
 
@@ -42,7 +44,8 @@ var inner = []string{
 	"collector/broker/journal",                    // the server's log, cut and counted
 	"collector/store/db", "collector/store/draft", // statements and transactions; rows on their way in
 	"collector/store/count", "collector/store/check", // counts kept with the rows; counts rebuilt
-	"collector/web/api", // for programs, where web is for people
+	"collector/web/api",   // for programs, where web is for people
+	"scripts/replay/disk", // the disk that is recorded and rebuilt
 }
 
 // pure rooms know no clock, disk, network or goroutine.
@@ -183,6 +186,6 @@ func knowsEveryone(dir string) bool {
 
 // program tells the mains, which nobody imports.
 func program(dir string) bool {
-	wiring := []string{"cmd/agent", "cmd/centre", "cmd/program", "cmd/program/programtest"}
+	wiring := []string{"cmd/agent", "cmd/centre", "cmd/console", "cmd/program", "cmd/program/programtest"}
 	return strings.HasPrefix(dir, "cmd/") && !slices.Contains(wiring, dir)
 }

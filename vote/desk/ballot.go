@@ -2,6 +2,7 @@ package desk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -19,6 +20,10 @@ const (
 	amendSuffix  = "/amend"
 	detailSuffix = "/detail"
 )
+
+// ErrPartly means that a ballot's vote is on the disk and its reasons or comment are not. Entering the same ballot with
+// the same id again adds them.
+var ErrPartly = errors.New("the vote is kept, its detail is not")
 
 // Ballot is a whole visit in one act.
 type Ballot struct {
@@ -57,7 +62,7 @@ func (d *Desk) Enter(ctx context.Context, b Ballot) (Receipt, error) {
 			return fmt.Errorf("keep vote %s: %w", r.ID, err)
 		}
 		if err := d.enterDetail(ctx, r, detail); err != nil {
-			return fmt.Errorf("keep detail of vote %s: %w", r.ID, err)
+			return fmt.Errorf("%w (record %d): %w", ErrPartly, r.Seq, err)
 		}
 		done <- r
 		return nil

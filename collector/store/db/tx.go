@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 )
 
 // Tx is a transaction that reads, or the one that writes.
@@ -15,6 +16,32 @@ type Tx struct {
 
 // Exec changes rows.
 func (tx *Tx) Exec(text string, args ...any) error { return tx.exec(tx.ctx, text, args...) }
+
+// inserted is how many rows go into one statement. The driver's price is by the statement: 25 rows to one cost three
+// quarters of 25 alone; more of them gain nothing, and SQLite takes 32,766 values at most.
+const inserted = 25
+
+// Insert adds rows to a table whose columns are named in order.
+func (tx *Tx) Insert(table, columns string, rows [][]any) error {
+	for len(rows) > 0 {
+		n := 1
+		if len(rows) >= inserted {
+			n = inserted
+		}
+		width := len(rows[0])
+		one := "(" + strings.TrimSuffix(strings.Repeat("?,", width), ",") + "),"
+		args := make([]any, 0, n*width)
+		for _, row := range rows[:n] {
+			args = append(args, row...)
+		}
+		text := "INSERT INTO " + table + " (" + columns + ") VALUES " + strings.TrimSuffix(strings.Repeat(one, n), ",")
+		if err := tx.Exec(text, args...); err != nil {
+			return err
+		}
+		rows = rows[n:]
+	}
+	return nil
+}
 
 // Get reads one row; false where there is none.
 func (tx *Tx) Get(into []any, text string, args ...any) (bool, error) {

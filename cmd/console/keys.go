@@ -1,4 +1,5 @@
-package agent
+// Package console lets the keys of a console press. It never decides what a press means.
+package console
 
 import (
 	"context"
