@@ -5,6 +5,7 @@ package faultfs
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
 )
 
 // FS is a mounted folder. Its methods may be called by several goroutines.
@@ -46,6 +48,10 @@ func Mount(dir, backing string) (*FS, error) {
 	}})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("mount %s: %w", dir, err), os.RemoveAll(d.attic))
+	}
+	// The library leaves /dev/fuse open to children: one that outlived us would wait for ever for our answers.
+	if err := unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return nil, errors.Join(fmt.Errorf("keep /dev/fuse from children: %w", err), d.Close())
 	}
 	return d, nil
 }

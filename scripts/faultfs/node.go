@@ -13,6 +13,9 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 )
 
+// openFlags: a process that is killed over its own files must not wait for its own answer to a flush.
+const openFlags = fuse.FOPEN_KEEP_CACHE | fuse.FOPEN_NOFLUSH
+
 const keepSize = 1 // FALLOC_FL_KEEP_SIZE
 
 // node is a folder, or a file with all its handles.
@@ -75,12 +78,12 @@ func (n *node) Create(ctx context.Context, name string, flags, mode uint32, out 
 	if fresh {
 		n.disk.renamed(path, func() error { return os.Remove(path) })
 	}
-	return n.child(ctx, f, st, out), nil, fuse.FOPEN_KEEP_CACHE, 0
+	return n.child(ctx, f, st, out), nil, openFlags, 0
 }
 
 // Open has nothing to do: the node is the handle.
 func (n *node) Open(context.Context, uint32) (fusefs.FileHandle, uint32, syscall.Errno) {
-	return nil, fuse.FOPEN_KEEP_CACHE, 0
+	return nil, openFlags, 0
 }
 
 // Unlink takes a name away.
