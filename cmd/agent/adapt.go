@@ -67,6 +67,9 @@ func foreign(err error) error {
 	if errors.Is(err, outbox.ErrMismatch) || errors.Is(err, outbox.ErrGone) {
 		return fmt.Errorf("%w: %w", uplink.ErrNotOurs, err)
 	}
+	if errors.Is(err, outbox.ErrFull) {
+		return fmt.Errorf("%w: %w", uplink.ErrNoRoom, err)
+	}
 	return err
 }
 

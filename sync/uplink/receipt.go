@@ -19,6 +19,7 @@ const (
 	warnVersion     = "version"
 	warnUnknown     = "unknown"
 	warnFork        = "fork"
+	warnNoRoom      = "no-room"
 )
 
 // settle acts on one incoming message. It tells whether the message answered what was sent last;
@@ -110,13 +111,16 @@ func (v *visit) advance(ctx context.Context, r wire.Receipt, toHello bool) error
 	}
 	switch err := act(); {
 	case err == nil:
+	case errors.Is(err, ErrNoRoom):
+		v.warn(warnNoRoom, "%v", err)
+		return v.pause(ctx, v.o.Waits.Stalled)
 	case !errors.Is(err, ErrNotOurs):
 		return &queueError{err}
 	default:
 		v.warn(warnMismatch, "the centre's receipt up to record %d does not fit this terminal's line: %v", r.Upto, err)
 		return v.pause(ctx, v.o.Waits.Hello)
 	}
-	v.settled(warnMismatch)
+	v.settled(warnMismatch, warnNoRoom)
 	for _, q := range r.Quarantined {
 		v.warn(warnQuarantined, "the centre could not read records %d to %d: %s", q.From, q.To, q.Why)
 	}

@@ -46,7 +46,7 @@ type Queue interface {
 	// ends the uplink.
 	Look(from uint64, records, bytes int) (Run, error)
 	// Receipted lets go of everything up to upto, if head is the queue's own head there;
-	// otherwise ErrNotOurs. Any other error is the disk's and ends the uplink.
+	// otherwise ErrNotOurs. ErrNoRoom is tried again; any other error is the disk's and ends the uplink.
 	Receipted(ctx context.Context, upto uint64, head seal.Head, at time.Time) error
 	// Rewind takes a receipt back: the collector was restored from a backup. ErrNotOurs where
 	// the head differs or the records are gone.
@@ -239,6 +239,9 @@ func (u *Uplink) Run(ctx context.Context) error {
 
 // ErrNotOurs means that a receipt names records or a chain which the queue does not have.
 var ErrNotOurs = errors.New("receipt does not fit the line")
+
+// ErrNoRoom means that the disk has no room to note a receipt. Nothing is lost: the same receipt will come again.
+var ErrNoRoom = errors.New("no room to note a receipt")
 
 // ErrRefused means that the centre does not take what was salvaged.
 var ErrRefused = errors.New("the centre refuses what was salvaged")

@@ -26,7 +26,8 @@ type memory struct {
 	bodies [][]byte
 	upto   uint64
 	more   chan struct{}
-	fail   error
+	fail   error // of Look
+	full   error // of Receipted
 }
 
 func newMemory(n int) *memory {
@@ -81,6 +82,9 @@ func (m *memory) Receipted(_ context.Context, upto uint64, head seal.Head, _ tim
 	defer m.mu.Unlock()
 	if upto > uint64(len(m.bodies)) || m.head(upto) != head {
 		return ErrNotOurs
+	}
+	if m.full != nil {
+		return m.full
 	}
 	m.upto = max(m.upto, upto)
 	return nil
@@ -434,6 +438,26 @@ func TestAnIdleTerminalShowsThatItLives(t *testing.T) {
 		c.mu.Unlock()
 		if signs < 8 || signs > 12 {
 			t.Errorf("%d signs of life in nine idle minutes, want about one a minute", signs)
+		}
+	})
+}
+
+func TestAReceiptThatFindsNoRoomComesAgain(t *testing.T) {
+	story(t, 5, func(t *testing.T, m *memory, c *centre, u *Uplink) {
+		m.mu.Lock()
+		m.full = fmt.Errorf("%w: disk full", ErrNoRoom)
+		m.mu.Unlock()
+		pass(5 * time.Minute)
+		s := u.Status()
+		if !s.Connected || m.Line().Upto != 0 || len(s.Warnings) != 1 || s.Warnings[0].Code != warnNoRoom {
+			t.Errorf("status %+v, receipted %d; want a warning and a living link", s, m.Line().Upto)
+		}
+		m.mu.Lock()
+		m.full = nil
+		m.mu.Unlock()
+		pass(5 * time.Minute)
+		if s := u.Status(); m.Line().Upto != 5 || len(s.Warnings) != 0 {
+			t.Errorf("receipted %d, warnings %v after there was room", m.Line().Upto, s.Warnings)
 		}
 	})
 }
