@@ -3,70 +3,68 @@ package broker
 import (
 	"fmt"
 	"log/slog"
-	"regexp"
+	"net"
+	"strconv"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 
+	"hailong/collector/broker/callout"
 	"hailong/collector/broker/journal"
 )
 
-const (
-	// canaryUser tries the door from outside. Capital letters: no terminal can have this name.
-	canaryUser = "CANARY"
-	// collectorUser is our own connection, inside the process.
-	collectorUser = "COLLECTOR"
-)
+// canaryUser tries the door from outside. Capital letters: no terminal can have this name.
+const canaryUser = "CANARY"
 
-// clientOf finds the MQTT client id in a connection's own words: address, number and id. The server hands it to an
-// authentication in no other way; a word that changes lets nobody in, and TestOnlyTheRegisteredComeIn says so.
-//
-// The server's auth callout would hand it over properly. But a connection that is being admitted that way while the
-// server ends brings the whole process down (nats-server 2.15.2, newRespInbox; TestAStormWhileTheServerEnds), and the
-// watchdog ends servers just when many come back.
-var clientOf = regexp.MustCompile(`^\S+ - mid:\d+ - "([A-Za-z0-9-]{1,32})"$`)
-
-// admission asks the registry about everybody who connects.
-type admission struct{ *Server }
-
-// Check lets in the collector itself, the canary and registered terminals, each with what it may do.
-func (a admission) Check(c server.ClientAuthentication) bool {
-	o := c.GetOpts()
-	if c.Kind() != server.CLIENT || o == nil {
-		return false
+// admit answers the server's question about one connection. It runs for one connection at a time, in the callback
+// of a subscription: everybody who connects waits for it.
+func (s *Server) admit(n *node, m *nats.Msg) {
+	signed, err := n.keys.Answer(m.Data, func(q callout.Question) *callout.Rights {
+		from := s.behind(n.srv, q.Connection)
+		rights := s.identify(q, from)
+		if rights == nil {
+			s.journal.Say(slog.LevelWarn, eventRefused, "user", journal.Cut(q.User), "client", journal.Cut(q.Client),
+				"from", from)
+		}
+		return rights
+	})
+	if err == nil {
+		err = m.Respond(signed)
 	}
-	if from := c.RemoteAddress(); from != nil && from.Network() == "pipe" {
-		return o.Username == collectorUser && sameSecret(o.Password, a.secret)
+	if err != nil {
+		s.fault(fmt.Errorf("answer who may connect: %w", err))
 	}
-	// Sessions are kept under the client id alone: one that is not bound to the name could throw out another
-	// terminal.
-	words := fmt.Sprint(c)
-	if m := clientOf.FindStringSubmatch(words); m == nil || m[1] != o.Username || !a.allow(c, o.Username, o.Password) {
-		a.journal.Say(slog.LevelWarn, eventRefused, "user", journal.Cut(o.Username), "client", journal.Cut(words))
-		return false
-	}
-	return true
 }
 
-// allow gives a name its rights, if its secret is right. Lists of literal subjects only: wildcards and exceptions have
-// been the server's weak spot.
-func (a admission) allow(c server.ClientAuthentication, id, secret string) bool {
-	user := &server.User{Username: id, Permissions: &server.Permissions{
-		Publish: &server.SubjectPermission{}, Subscribe: &server.SubjectPermission{},
-	}}
-	switch {
-	case id == canaryUser && sameSecret(secret, a.secret):
-		// An empty list would allow everything.
-		user.Permissions.Publish.Deny, user.Permissions.Subscribe.Deny = []string{">"}, []string{">"}
-	case validTerminal(id) && a.registry.Admit(id, secret):
-		for _, kind := range upward() {
-			user.Permissions.Publish.Allow = append(user.Permissions.Publish.Allow, subjectOf(id, kind))
-		}
-		for _, kind := range downward() {
-			user.Permissions.Subscribe.Allow = append(user.Permissions.Subscribe.Allow, subjectOf(id, kind))
-		}
-	default:
-		return false
+// identify returns nil for everybody who is not let in.
+func (s *Server) identify(q callout.Question, from net.Addr) *callout.Rights {
+	// Sessions are kept under the client id alone: one that is not bound to the name could throw out another
+	// terminal. And whoever found the server's own port, behind the gate, is not let in there, secret or not.
+	if q.Client != q.User || from == nil {
+		return nil
 	}
-	c.RegisterUser(user)
-	return true
+	if q.User == canaryUser && sameSecret(q.Secret, s.secret) {
+		return &callout.Rights{}
+	}
+	if !validTerminal(q.User) || !s.registry.Admit(q.User, q.Secret) {
+		return nil
+	}
+	// Literal subjects only: wildcards and exceptions have been the server's weak spot.
+	r := &callout.Rights{}
+	for _, kind := range upward() {
+		r.Publish = append(r.Publish, subjectOf(q.User, kind))
+	}
+	for _, kind := range downward() {
+		r.Subscribe = append(r.Subscribe, subjectOf(q.User, kind))
+	}
+	return r
+}
+
+// behind is where a connection of the server comes from, beyond the gate; nil if it came by another way or is gone.
+func (s *Server) behind(srv *server.Server, connection uint64) net.Addr {
+	list, err := srv.Connz(&server.ConnzOptions{CID: connection})
+	if err != nil || len(list.Conns) != 1 {
+		return nil
+	}
+	return s.gate.Behind(net.JoinHostPort(list.Conns[0].IP, strconv.Itoa(list.Conns[0].Port)))
 }

@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"go.uber.org/goleak"
 
 	"hailong/sync/mqtt"
@@ -21,13 +23,7 @@ var (
 	_ Door = (*Guest)(nil)
 )
 
-// TestMain excuses two goroutines of the server: where a session is being made while it ends, as in the storm, it
-// leaves the keeper of that session's stream behind.
-func TestMain(m *testing.M) {
-	const nats = "github.com/nats-io/nats-server/v2/server"
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction(nats+".(*fileStore).flushStreamStateLoop"),
-		goleak.IgnoreAnyFunction(nats+"/ats.Register.func1"))
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // soon is for what takes milliseconds on an idle machine.
 const soon = 10 * time.Second
@@ -182,6 +178,48 @@ func TestOnlyTheRegisteredComeIn(t *testing.T) {
 		}
 	}
 	dial(t, h.options("t-001", "one"))
+}
+
+func TestTheServersOwnPortIsNoDoor(t *testing.T) {
+	h := openHall(t)
+	o := h.options("t-001", "one")
+	o.Broker = h.node.addr()
+	if _, err := mqtt.Dial(t.Context(), o); !errors.Is(err, mqtt.ErrNotAuthorized) {
+		t.Errorf("around the gate: got %v, want ErrNotAuthorized", err)
+	}
+	// NATS' own protocol has no port at all, and who speaks it here is no MQTT client.
+	if nc, err := nats.Connect(h.node.addr(), nats.Timeout(time.Second)); err == nil {
+		nc.Close()
+		t.Error("a NATS client came in")
+	}
+	dial(t, h.options("t-001", "one"))
+}
+
+func TestARefusalNamesWhereItCameFrom(t *testing.T) {
+	h := openHall(t)
+	conn := raw(t, h)
+	conn.Write(connectPacket("t-001", "t-001", "two"))
+	io.Copy(io.Discard, conn)
+	want := "msg=" + eventRefused + " user=t-001 client=t-001 from=" + conn.LocalAddr().String()
+	if !strings.Contains(h.log.String(), want) {
+		t.Errorf("no %q in the log:\n%s", want, h.log)
+	}
+}
+
+func TestTheCanaryMayDoNothing(t *testing.T) {
+	h := openHall(t)
+	o := h.options(canaryUser, h.secret)
+	o.Subscribe, o.Handle = []string{"hl/v1/t-001/receipt"}, func(mqtt.Message) {}
+	if _, err := mqtt.Dial(t.Context(), o); !errors.Is(err, mqtt.ErrRefused) {
+		t.Errorf("it listens: got %v, want ErrRefused", err)
+	}
+	o = h.options(canaryUser, h.secret)
+	o.QoS = 1 // answered when it is dealt with
+	publish(t, dial(t, o), "hl/v1/t-001/up", "forged")
+	publish(t, dial(t, h.options("t-001", "one")), "hl/v1/t-001/up", "genuine")
+	if m := within(t, soon, h.got, "the genuine one"); string(m.Payload) != "genuine" {
+		t.Errorf("got %q", m.Payload)
+	}
 }
 
 func TestATerminalHearsOnlyItself(t *testing.T) {

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +14,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"hailong/collector/broker/gate"
 	"hailong/collector/broker/journal"
 )
 
@@ -52,8 +51,7 @@ type EmbeddedOptions struct {
 // Server is the embedded broker.
 type Server struct {
 	// Fixed after Embedded.
-	host     string
-	port     int
+	gate     *gate.Gate
 	storeDir string
 	secret   string
 	maxConn  int
@@ -79,21 +77,23 @@ func Embedded(ctx context.Context, o EmbeddedOptions) (*Server, error) {
 		return nil, fmt.Errorf("start broker: registry %t, log %t, handle %t: all are needed; at most %d connections",
 			o.Registry != nil, o.Log != nil, o.Handle != nil, o.MaxConn)
 	}
-	host, port, err := checkListen(o.Listen)
+	maxConn := cmp.Or(o.MaxConn, DefaultMaxConn)
+	door, err := gate.Listen(o.Listen, maxConn+1) // and the canary
 	if err != nil {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(ctx)
 	s := &Server{
-		host: host, port: port, storeDir: o.StoreDir, secret: rand.Text(), maxConn: cmp.Or(o.MaxConn, DefaultMaxConn),
+		gate: door, storeDir: o.StoreDir, secret: rand.Text(), maxConn: maxConn,
 		registry: o.Registry, handle: o.Handle, log: o.Log,
 		stop: stop, done: make(chan struct{}),
 		certain: make(chan string, 1), doubtful: make(chan string, 1),
 	}
 	s.journal = journal.New(o.Log, s.report)
-	n, err := s.startNode(host, port)
+	n, err := s.startNode()
 	if err != nil {
 		stop()
+		door.Close()
 		return nil, fmt.Errorf("start broker: %w", err)
 	}
 	s.set(n)
@@ -102,7 +102,7 @@ func Embedded(ctx context.Context, o EmbeddedOptions) (*Server, error) {
 }
 
 // Addr is the address really listened on, the same through every restart.
-func (s *Server) Addr() string { return net.JoinHostPort(s.host, strconv.Itoa(s.port)) }
+func (s *Server) Addr() string { return s.gate.Addr() }
 
 // Ready says why a terminal could not connect right now.
 func (s *Server) Ready() error {
@@ -207,10 +207,13 @@ func (s *Server) Close() error {
 	return s.Wait()
 }
 
-// set changes the node; nil first, so that nobody uses the old one while it stops.
+// set changes the node and opens the gate to it; nil first, so that nobody uses the old one while it ends.
 func (s *Server) set(n *node) (old *node) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if n != nil {
+		s.gate.Open(n.addr())
+	}
 	old, s.node = s.node, n
 	return old
 }

@@ -2,15 +2,15 @@ package broker
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"net"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"hailong/collector/broker/callout"
 )
 
 const (
@@ -22,6 +22,11 @@ const (
 	writeDeadline = 10 * time.Second
 	// authSeconds is how long a connection may take to say who it is.
 	authSeconds = 5
+	// shutWithin is how long the server may take to end all connections. An admission under way takes callout.Within
+	// at most, a session that a full store does not keep 5 s.
+	shutWithin = 10 * time.Second
+	// settleFor is long for a goroutine of the server that only has to get through a few lines.
+	settleFor = 100 * time.Millisecond
 	// maxSubs is plenty for three topics and leaves room for new kinds.
 	maxSubs = 32
 	// maxPending is what may wait for one slow connection, above all our own.
@@ -39,6 +44,8 @@ const (
 
 // node is one life of the embedded server. The watchdog ends it and starts another.
 type node struct {
+	keys    *callout.Keys
+	options *server.Options
 	srv     *server.Server
 	nc      *nats.Conn
 	subs    []*nats.Subscription
@@ -48,7 +55,7 @@ type node struct {
 // serverOptions comes with the two switches that exist only in the configuration's language, and which must be read
 // before the fields, because reading sets them all. Without the first, one terminal fills the store with QoS 2
 // messages and nobody else can connect.
-func (s *Server) serverOptions(host string, port int) (*server.Options, error) {
+func (s *Server) serverOptions(keys *callout.Keys) (*server.Options, error) {
 	o := &server.Options{}
 	if err := o.ProcessConfigString("mqtt { reject_qos2_publish: true, downgrade_qos2_subscribe: true }"); err != nil {
 		return nil, fmt.Errorf("configure the server: %w", err)
@@ -59,23 +66,30 @@ func (s *Server) serverOptions(host string, port int) (*server.Options, error) {
 	o.JetStreamMaxStore = int64(s.maxConn)*terminalStore + sessionStore
 	o.MaxPayload, o.MaxSubs, o.MaxPending = MaxPayload, maxSubs, maxPending
 	o.MaxConn = s.maxConn + 2 // our own connection and the canary's
-	o.WriteDeadline, o.AuthTimeout, o.CustomClientAuthentication = writeDeadline, authSeconds, admission{s}
-	o.MQTT.Host, o.MQTT.Port, o.MQTT.AuthTimeout = host, port, authSeconds
+	o.WriteDeadline = writeDeadline
+	keys.Configure(o)
+	// The server's own port, any free one, is no second door: only this machine reaches it, and who does not come
+	// through the gate is refused (identify), whatever else the registry would say.
+	o.MQTT.Host, o.MQTT.Port, o.MQTT.AuthTimeout = "127.0.0.1", server.RANDOM_PORT, authSeconds
 	secureDoor(o)
 	return o, nil
 }
 
-// secureDoor is where certificates will be set (MQTT.TLSConfig, TLSTimeout). Until then checkListen keeps the door
-// on the loopback interface.
+// secureDoor is where certificates will be set (MQTT.TLSConfig, TLSTimeout): TLS passes through the gate. Until then
+// the gate listens on the loopback interface only.
 func secureDoor(*server.Options) {}
 
-// startNode empties the store and starts a server and the three subscriptions, in that order: a terminal that comes
-// before the last of them is not heard, and tries again.
-func (s *Server) startNode(host string, port int) (*node, error) {
+// startNode empties the store and starts a server, its admission and the three subscriptions. The gate is opened
+// after that, so nobody comes who would not be heard.
+func (s *Server) startNode() (*node, error) {
 	if err := wipeStore(s.storeDir); err != nil {
 		return nil, err
 	}
-	o, err := s.serverOptions(host, port)
+	keys, err := callout.New()
+	if err != nil {
+		return nil, err
+	}
+	o, err := s.serverOptions(keys)
 	if err != nil {
 		return nil, err
 	}
@@ -85,13 +99,13 @@ func (s *Server) startNode(host string, port int) (*node, error) {
 	}
 	srv.SetLoggerV2(s.journal, false, false, false)
 	srv.Start()
-	n := &node{srv: srv, drained: make(chan string, len(upward()))}
+	n := &node{keys: keys, options: o, srv: srv, drained: make(chan string, len(upward()))}
 	if !srv.ReadyForConnections(readyWithin) {
-		n.stop()
+		s.end(n)
 		return nil, fmt.Errorf("start the server: not ready in %v: %s", readyWithin, s.journal.LastFatal())
 	}
 	if err := s.attend(n); err != nil {
-		n.stop()
+		s.end(n)
 		return nil, err
 	}
 	return n, nil
@@ -100,8 +114,7 @@ func (s *Server) startNode(host string, port int) (*node, error) {
 // attend connects the collector to its server, inside the process.
 func (s *Server) attend(n *node) error {
 	nc, err := nats.Connect("", nats.InProcessServer(n.srv),
-		nats.UserInfo(collectorUser, s.secret),
-		nats.MaxReconnects(-1), nats.ReconnectWait(200*time.Millisecond),
+		n.keys.Insider(), nats.MaxReconnects(-1), nats.ReconnectWait(200*time.Millisecond),
 		nats.ReconnectBufSize(-1), // a receipt kept for later is a stale receipt: Publish says no instead
 		// The default handlers print.
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { s.fault(err) }),
@@ -110,6 +123,9 @@ func (s *Server) attend(n *node) error {
 		return fmt.Errorf("connect to the server: %w", err)
 	}
 	n.nc = nc
+	if _, err := nc.Subscribe(callout.Subject, func(m *nats.Msg) { s.admit(n, m) }); err != nil {
+		return fmt.Errorf("subscribe %s: %w", callout.Subject, err)
+	}
 	for _, kind := range upward() {
 		sub, err := nc.Subscribe(subjectOf("*", kind), s.receive)
 		if err == nil {
@@ -133,8 +149,14 @@ func (s *Server) waitingBytes() int {
 	return int(min(max(want, nats.DefaultSubPendingBytesLimit), waitingAtMost))
 }
 
-// stop lets Handle take what has arrived, then ends the server.
-func (n *node) stop() {
+// end ends a server in an order that keeps it from falling over (nats-server 2.15.2, newRespInbox): one connection that
+// is being admitted by callout while Shutdown runs brings the whole process down, and the watchdog ends servers just
+// when many come back. So the gate ends them all first, while admission is still answered. What then could still come
+// to the server's own port, around the gate, the server itself is told to turn away.
+func (s *Server) end(n *node) {
+	if torn := s.gate.Shut(shutWithin); torn > 0 {
+		s.fault(fmt.Errorf("%d connections did not end in %v", torn, shutWithin))
+	}
 	open := len(n.subs)
 	if n.nc != nil && n.nc.IsConnected() {
 		for _, sub := range n.subs {
@@ -142,15 +164,51 @@ func (n *node) stop() {
 		}
 		open -= n.await(open)
 	}
-	if n.nc != nil {
-		n.nc.SetDisconnectErrHandler(nil)
+	if err := n.seal(); err != nil {
+		s.fault(err)
 	}
 	n.srv.Shutdown()
-	if n.nc != nil {
-		n.nc.Close()
-	}
 	n.await(open)
 	n.srv.WaitForShutdown()
+}
+
+// seal closes our own connection and makes the server turn away and cut everybody, which is what a limit below zero
+// means. After the gate is shut only programs on this machine that went around it can be there. Cutting one from here
+// does not wait for it, so it gets time to have done with an admission.
+func (n *node) seal() error {
+	left := n.others()
+	if n.nc != nil {
+		n.nc.SetDisconnectErrHandler(nil)
+		n.nc.Close()
+	}
+	if !n.srv.Running() {
+		return nil
+	}
+	o := n.options.Clone()
+	o.MaxConn = -1
+	if err := n.srv.ReloadOptions(o); err != nil {
+		return fmt.Errorf("close the server's own port: %w", err)
+	}
+	<-time.After(settleFor)
+	if left > 0 {
+		return fmt.Errorf("%d connections to the server's own port, around the gate", left)
+	}
+	return nil
+}
+
+// others counts the connections beside our own. The server forgets one a moment after it has ended it.
+func (n *node) others() (count int) {
+	again := time.NewTicker(settleFor / 20)
+	defer again.Stop()
+	for late := time.Now().Add(settleFor); ; <-again.C {
+		count = n.srv.NumClients()
+		if n.nc != nil && n.nc.IsConnected() {
+			count--
+		}
+		if count <= 0 || time.Now().After(late) {
+			return count
+		}
+	}
 }
 
 // await counts the subscriptions that end in time; a Handle that hangs must not keep the process from ending.
@@ -168,28 +226,7 @@ func (n *node) await(open int) (ended int) {
 	return ended
 }
 
-// checkListen refuses what must not be, and finds out early, and in words, that the port is taken: the server itself
-// would only log that and live on.
-func checkListen(listen string) (host string, port int, err error) {
-	host, p, err := net.SplitHostPort(listen)
-	if err != nil {
-		return "", 0, fmt.Errorf("listen %s: want address:port", listen)
-	}
-	if port, err = strconv.Atoi(p); err != nil || port < 0 || port > 65535 {
-		return "", 0, fmt.Errorf("listen %s: %q is not a port", listen, p)
-	}
-	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
-		return "", 0, fmt.Errorf("listen %s: without certificates only this machine may connect: use 127.0.0.1:%s",
-			listen, p)
-	}
-	l, err := net.Listen("tcp", listen)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return "", 0, fmt.Errorf("listen %s: %w: another program holds the port; choose another one for the broker",
-			listen, syscall.EADDRINUSE)
-	case err != nil:
-		return "", 0, fmt.Errorf("listen %s: %w", listen, err)
-	}
-	defer l.Close()
-	return host, l.Addr().(*net.TCPAddr).Port, nil
+// addr is the server's own port.
+func (n *node) addr() string {
+	return net.JoinHostPort(n.options.MQTT.Host, strconv.Itoa(n.options.MQTT.Port))
 }

@@ -18,8 +18,8 @@ const (
 	// missesAllowed is more than one, because a restart costs every terminal its connection and a busy moment may
 	// cost the canary its answer.
 	missesAllowed = 3
-	// restartTries and restartPause give a port or a full disk a minute to become free; then the process is better
-	// restarted as a whole.
+	// restartTries and restartPause give a full disk a minute to get room; then the process is better restarted as a
+	// whole.
 	restartTries = 12
 	restartPause = 5 * time.Second
 )
@@ -42,8 +42,9 @@ func (s *Server) watch(ctx context.Context) {
 	defer s.journal.Flush()
 	defer func() {
 		if n := s.set(nil); n != nil {
-			n.stop()
+			s.end(n)
 		}
+		s.gate.Close()
 	}()
 	tick := time.NewTicker(canaryEvery)
 	defer tick.Stop()
@@ -83,15 +84,15 @@ func (s *Server) tryDoor(ctx context.Context, allowed uint64) string {
 	return fmt.Sprintf("trial connection: %v", err)
 }
 
-// restart replaces the node by a new one with an empty store on the same port. The terminals come back by
+// restart replaces the node by a new one with an empty store behind the same port. The terminals come back by
 // themselves.
 func (s *Server) restart(ctx context.Context, why string) error {
 	s.log.Error(eventRestarting, "why", why)
-	s.set(nil).stop()
+	s.end(s.set(nil))
 	pause := time.NewTicker(restartPause)
 	defer pause.Stop()
 	for try := 1; ; try++ {
-		n, err := s.startNode(s.host, s.port)
+		n, err := s.startNode()
 		if err == nil {
 			s.set(n)
 			s.restarts.Add(1)
