@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"runtime"
 	"syscall"
 
 	"go.etcd.io/bbolt"
@@ -50,14 +51,19 @@ func (b *Box) run() {
 	}
 }
 
-// gather takes who waits already. Nobody is waited for: a single press costs its own sync only.
+// gather takes who waits already. Nobody is waited for, a single press costs its own sync only; but whoever was just
+// answered and is about to press again gets the processor first.
 func (b *Box) gather(group []request) []request {
-	for len(group) < maxGroup {
+	for met := 0; len(group) < maxGroup; {
 		select {
 		case r := <-b.appends:
 			group = append(group, r)
 		default:
-			return group
+			if met == len(group) {
+				return group
+			}
+			met = len(group)
+			runtime.Gosched()
 		}
 	}
 	return group
