@@ -25,7 +25,7 @@ SOURCES  := $(wildcard cmd collector config device scripts sync ui vote)
 # What git sees of the tree; `make test` compares it before and after.
 TREE := { git status --porcelain --untracked-files=all; git diff; } 2>/dev/null || true
 
-.PHONY: help run build test check house race fuzz build386 faults full faultfs crash damage clean
+.PHONY: help run build test check house race fuzz build386 faults full faultfs crash damage bench compare clean
 
 help: ## list these words
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -110,6 +110,12 @@ crash: ## cut the power: of a kernel with the real outbox, and of a disk with a 
 
 damage: ## break outboxes in every way a card breaks them; every whole record arrives (LONG=1: 2,000)
 	go run ./scripts/damage $(if $(LONG),-trials 2000)
+
+bench: ## measure this house, each figure beside its aim (LONG=1: five idle minutes, a million votes compared)
+	go run ./scripts/bench $(if $(LONG),-idle 5m -many 1000000)
+
+compare: ## the same votes through this house and through what others would use in its place
+	go run ./scripts/compare
 
 clean: ## remove bin/ and run/ (what build and run left)
 	rm -rf bin run

@@ -121,7 +121,7 @@ func TestABallotIsFinishedByARetry(t *testing.T) {
 	})
 }
 
-func TestManyAtOnceGoOneByOne(t *testing.T) {
+func TestManyAtOnceShareTheDisk(t *testing.T) {
 	inTerminal(t, nil, func(x *terminal) {
 		x.box.set(10*time.Millisecond, nil)
 		var all sync.WaitGroup
@@ -139,8 +139,8 @@ func TestManyAtOnceGoOneByOne(t *testing.T) {
 		}
 		x.do(press(3))
 		all.Wait()
-		if x.elapsed() != 410*time.Millisecond {
-			t.Errorf("41 appends of 10 ms took %v: they must go one by one", x.elapsed())
+		if x.elapsed() > 50*time.Millisecond {
+			t.Errorf("41 appends of 10 ms took %v: the box commits for all who wait", x.elapsed())
 		}
 		x.close()
 		if n := len(x.box.records(t)); n != 41 {

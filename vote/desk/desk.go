@@ -5,7 +5,7 @@
 //	inputs ──→ Run: session.Step ──→ Show
 //	             ↑           │ ask
 //	           answer        ↓
-//	             └─── one writer ──→ Box        Enter and Event queue for the same writer
+//	             └─── one writer ──→ Box ←── Enter and Event, who wait for nobody
 package desk
 
 import (
@@ -86,7 +86,7 @@ type Options struct {
 // Desk is one terminal's. Run owns the visit; Enter and Event may be called by other goroutines.
 type Desk struct {
 	o       Options
-	jobs    chan func() // for the writer, by Enter and Event
+	jobs    chan func() // of Enter and Event
 	broken  chan error  // takes one without blocking
 	ended   chan struct{}
 	started atomic.Bool
@@ -141,8 +141,11 @@ func (d *Desk) sound() error {
 	return vote.Record{Cast: d.cast(d.o.Survey.Levels[0], vote.Button)}.Validate()
 }
 
-// write is the only goroutine that appends.
+// write appends a visit's records one after the other. Who comes by Enter or Event does not wait for them nor for
+// each other: the Box commits for all who wait.
 func (d *Desk) write(visits <-chan func()) {
+	var entering sync.WaitGroup
+	defer entering.Wait()
 	for {
 		select {
 		case do, ok := <-visits:
@@ -151,12 +154,12 @@ func (d *Desk) write(visits <-chan func()) {
 			}
 			do()
 		case do := <-d.jobs:
-			do()
+			entering.Go(do)
 		}
 	}
 }
 
-// append is for the writer alone.
+// append is for the writer, and for whom it lets in.
 func (d *Desk) append(ctx context.Context, e Entry) (uint64, bool, error) {
 	seq, fresh, err := d.o.Box.Append(ctx, e)
 	if errors.Is(err, ErrBroken) {

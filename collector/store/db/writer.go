@@ -56,9 +56,16 @@ func (w *writer) commit(jobs []*job) {
 	tx := &Tx{context.Background(), w.query, w.exec}
 	err := tx.Exec(`BEGIN IMMEDIATE`)
 	begun := err == nil
-	for _, j := range jobs {
-		if err == nil {
-			err = attempt(tx, j)
+	switch {
+	case err != nil:
+	case len(jobs) == 1:
+		// Alone it needs no savepoint, which has SQLite copy every page before it changes it once more.
+		err = jobs[0].change(tx)
+	default:
+		for _, j := range jobs {
+			if err == nil {
+				err = attempt(tx, j)
+			}
 		}
 	}
 	if err == nil {
