@@ -61,6 +61,9 @@ func (c *pressCmd) Run(ctx context.Context) error {
 		return program.Exit(program.NotRecorded, fmt.Errorf(
 			"phiếu đã ghi, lý do và ý kiến chưa ghi · the vote is recorded, its reasons and comment are not: %w; "+
 				"to add them, give the same command with --id %s", err, c.ID))
+	case refused.Code == "": // no agent said so
+		err = fmt.Errorf("%w; is the agent running, and is --socket right?", err)
+		fallthrough
 	default:
 		return program.Exit(program.NotRecorded, fmt.Errorf(
 			"chưa ghi được · not recorded: %w; to try again, give the same command with --id %s", err, c.ID))

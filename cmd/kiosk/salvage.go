@@ -16,7 +16,7 @@ import (
 type salvageCmd struct {
 	File   string `arg:"" help:"The damaged outbox; it is only read." placeholder:"FILE"`
 	Out    string `short:"o" required:"" placeholder:"OUT" help:"The file for the centre (a new file)."`
-	Config string `required:"" placeholder:"CONFIG" help:"The configuration of the terminal whose outbox it was."`
+	Config string `default:"kiosk.toml" placeholder:"CONFIG" help:"Configuration of the terminal whose outbox it was."`
 }
 
 // Help teaches.
@@ -24,7 +24,7 @@ func (salvageCmd) Help() string {
 	return `A running agent does this by itself: it moves a damaged outbox to attic/ in its data folder and sends
 what is left. This is for a card that no longer runs. The file holds the terminal's own signed messages, as
 they would have gone over the network; taking it to the centre twice, or after the agent sent the same,
-changes nothing.
+changes nothing. The terminal's own identity.toml must be there to sign them; without it nobody can.
 
   kiosk salvage /mnt/card/outbox.db -o quay-01.courier --config kiosk.toml
   collector import quay-01.courier --data DIR                              (at the centre)`

@@ -184,6 +184,7 @@ func (n *node) seal() error {
 	if !n.srv.Running() {
 		return nil
 	}
+	n.srv.SetLoggerV2(nil, false, false, false) // it would call each of them an error, our own connection too
 	o := n.options.Clone()
 	o.MaxConn = -1
 	if err := n.srv.ReloadOptions(o); err != nil {

@@ -10,7 +10,7 @@ import (
 
 // Sizes of the plot, in its own units.
 const (
-	wide  = 960
+	wide  = 1080
 	row   = 26
 	names = 190 // where the first bars begin
 	bar   = 230 // the longest
@@ -107,16 +107,17 @@ func line(b *strings.Builder, r result, y int) {
 		fmt.Fprintf(b, `<rect class="%s" x="%d" y="%d" width="%.1f" height="16" rx="3"/>`, class, x, y+2, n)
 		fmt.Fprintf(b, `<text x="%d" y="%d">%s</text>`, x+bar+8, y+15, short(c.of(r)))
 	}
-	loss := ""
-	switch {
-	case r.Unsure > 0:
-		loss = fmt.Sprintf("%d thiếu · missing", r.Unsure)
-	case r.Lost > 0:
-		loss = fmt.Sprintf("mất · lost %d", r.Lost)
-	case r.Doubled > 0:
-		loss = fmt.Sprintf("trùng · doubled %d", r.Doubled)
+	var loss []string
+	for _, l := range []struct {
+		words string
+		n     int
+	}{{"thiếu · missing", r.Unsure}, {"mất · lost", r.Lost}, {"trùng · doubled", r.Doubled}} {
+		if l.n > 0 {
+			loss = append(loss, fmt.Sprintf("%s %d", l.words, l.n))
+		}
 	}
-	fmt.Fprintf(b, `<text class="bad" x="%d" y="%d">%s</text>`+"\n", names+2*next-50, y+15, loss)
+	fmt.Fprintf(b, `<text class="bad" x="%d" y="%d">%s</text>`+"\n", names+2*next-50, y+15,
+		strings.Join(loss, ", "))
 }
 
 func short(v float64) string {
