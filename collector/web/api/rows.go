@@ -76,7 +76,7 @@ type voteRow struct {
 	Channel       string   `json:"channel" doc:"button, touch, phone, paper or test."`
 	Counter       string   `json:"counter"`
 	Officer       string   `json:"officer"`
-	Flags         []string `json:"flags" doc:"after-hours, roster-differs, survey-unknown, assisted."`
+	Flags         []string `json:"flags" doc:"after-hours, roster-differs, survey-unknown, assisted, unproven."`
 	Contested     bool     `json:"contested" doc:"Another button was pressed too; the first counts."`
 	Ignored       uint32   `json:"ignored" doc:"Presses after the visit was decided."`
 	Reasons       []string `json:"reasons"`
@@ -113,7 +113,7 @@ func rowOf(v org.Vote) voteRow {
 }
 
 func flagNames(f vote.Flags) []string {
-	names := [32]string{"after-hours", "roster-differs", "survey-unknown", "assisted"}
+	names := [32]string{"after-hours", "roster-differs", "survey-unknown", "assisted", "unproven"}
 	out := []string{}
 	for bit, name := range names {
 		if name == "" {
