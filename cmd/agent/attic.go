@@ -150,6 +150,9 @@ func (a *Agent) bringHome(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
+	if len(lines) == 0 {
+		return errors.New("no whole record is left in it; what was in it is lost")
+	}
 	for _, l := range lines {
 		s := l.State()
 		if s.Epoch == live {

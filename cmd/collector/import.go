@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"hailong/cmd/centre"
@@ -35,8 +36,12 @@ func (c *importCmd) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		fmt.Printf("%s: %d messages of %s, %d new records, %d unreadable\n",
+		fmt.Printf("%s: %d messages of %s, %d new records, %d unreadable or set aside\n",
 			c.File, got.Messages, got.Terminal, got.Added, got.Unreadable)
+		if got.Unreadable > 0 {
+			return program.Exit(program.Differs, errors.New(
+				"some records could not be read, or were called lost before and wait for a person"))
+		}
 		return nil
 	})
 }

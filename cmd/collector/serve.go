@@ -74,9 +74,10 @@ func (c *verifyCmd) Run(ctx context.Context) error {
 			fmt.Printf("%s: %s\n", d.Where, d.What)
 		}
 		fmt.Printf("%d terminals' lines, %d records, %d votes, %d signed batches; "+
-			"%d unreadable, %d votes unproven, %d holes, %d forks, %d differences\n",
-			sum.Streams, sum.Records, sum.Votes, sum.Proofs,
-			sum.Unreadable, sum.Unproven, sum.Holes, sum.Forks, len(differences))
+			"%d unreadable, %d votes unproven, %d records missing in %d holes, %d forks, "+
+			"%d messages set aside, %d differences\n",
+			sum.Streams, sum.Records, sum.Votes, sum.Proofs, sum.Unreadable, sum.Unproven, sum.Missing, sum.Holes,
+			sum.Forks, sum.Aside, len(differences))
 		if len(differences) > 0 {
 			return program.Exit(program.Differs, errors.New("the store is not what the terminals signed"))
 		}

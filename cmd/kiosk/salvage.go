@@ -10,6 +10,7 @@ import (
 	"hailong/cmd/program"
 	"hailong/device/clock"
 	"hailong/sync/courier"
+	"hailong/sync/outbox"
 	"hailong/sync/wire"
 )
 
@@ -17,6 +18,8 @@ type salvageCmd struct {
 	File   string `arg:"" help:"The damaged outbox; it is only read." placeholder:"FILE"`
 	Out    string `short:"o" required:"" placeholder:"OUT" help:"The file for the centre (a new file)."`
 	Config string `default:"kiosk.toml" placeholder:"CONFIG" help:"Configuration of the terminal whose outbox it was."`
+
+	Unproven bool `help:"Write the file though nothing in it can be proven to be this terminal's."`
 }
 
 // Help teaches.
@@ -35,6 +38,13 @@ func (c *salvageCmd) Run(context.Context) (err error) {
 	_, id, err := load(c.Config)
 	if err != nil {
 		return err
+	}
+	if info, err := os.Stat(c.File); err == nil && !info.Mode().IsRegular() {
+		return program.Exit(program.Usage, fmt.Errorf("%s is no file", c.File))
+	}
+	if owner, err := outbox.Owner(c.File); err == nil && owner != id.Terminal {
+		return program.Exit(program.Usage, fmt.Errorf("%s belongs to %s, and %s is the configuration of %s",
+			c.File, owner, c.Config, id.Terminal))
 	}
 	clock, err := clock.New(0)
 	if err != nil {
@@ -62,6 +72,11 @@ func (c *salvageCmd) Run(context.Context) (err error) {
 	}
 	if found.Records == 0 {
 		return fmt.Errorf("%s: no whole record of any outbox is in it", c.File)
+	}
+	if found.Proven == 0 && !c.Unproven {
+		return program.Exit(program.Usage, fmt.Errorf("%s: none of its %d records can be proven to be %s's; "+
+			"--unproven writes them all the same, and the centre counts them apart",
+			c.File, found.Records, id.Terminal))
 	}
 	fmt.Printf("%s: %d records of %d epochs, %d of them proven, in %d messages\n"+
 		"next, at the centre: collector import %[1]s --data DIR\n",

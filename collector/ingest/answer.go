@@ -38,7 +38,7 @@ func (g *Ingest) take(ctx context.Context, m message) {
 
 // Take files one message that came without a network and tells the code of its receipt; the error is why it is not ok.
 func (g *Ingest) Take(ctx context.Context, terminal vote.TerminalID, envelope []byte) (wire.Code, error) {
-	r, err := g.up(ctx, message{terminal, wire.Up, envelope, g.o.Now().Truncate(time.Millisecond)})
+	r, err := g.up(ctx, message{terminal, wire.Up, envelope, g.o.Now().Truncate(time.Millisecond), true})
 	return r.Code, err
 }
 
@@ -117,6 +117,8 @@ func (g *Ingest) hello(ctx context.Context, m message, payload []byte) (wire.Rec
 		return g.unreadable(ctx, m, err)
 	case h.Terminal != m.terminal:
 		return stranger(h.Terminal)
+	case m.carried && !h.Salvaged:
+		return living()
 	}
 	r := wire.Receipt{Epoch: h.Epoch, Nonce: &h.Nonce}
 	if h.MinVersion > wire.Version || h.MaxVersion < wire.Version {
@@ -134,6 +136,8 @@ func (g *Ingest) batch(ctx context.Context, m message, payload []byte) (wire.Rec
 		return g.unreadable(ctx, m, err)
 	case b.Terminal != m.terminal:
 		return stranger(b.Terminal)
+	case m.carried && b.Origin == wire.Live:
+		return living()
 	}
 	r := wire.Receipt{Epoch: b.Epoch}
 	heads, ok := b.Chain()
@@ -206,6 +210,11 @@ func version() wire.Receipt {
 // stranger answers a message that names another terminal than its topic.
 func stranger(id vote.TerminalID) (wire.Receipt, error) {
 	return wire.Receipt{Code: wire.Unknown}, fmt.Errorf("the message names %s", id)
+}
+
+// living answers a message on a stick that a living terminal once sent: when that was, and so its clock, nobody knows.
+func living() (wire.Receipt, error) {
+	return version(), errors.New("the message is a living terminal's, which sends it by itself")
 }
 
 // refusal answers when the store could not help: it may later, unless it knows no such terminal.

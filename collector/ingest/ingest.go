@@ -77,6 +77,7 @@ type message struct {
 	kind     string
 	payload  []byte
 	received time.Time
+	carried  bool // by hand, whenever
 }
 
 // New makes the door. Messages wait until Run.
@@ -99,7 +100,7 @@ func (g *Ingest) Handle(_ context.Context, terminal, kind string, payload []byte
 		return
 	}
 	// Milliseconds are what the store keeps; a check must compute with the same time.
-	m := message{id, kind, payload, received.Truncate(time.Millisecond)}
+	m := message{id, kind, payload, received.Truncate(time.Millisecond), false}
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(id))
 	select {

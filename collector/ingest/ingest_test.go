@@ -280,9 +280,10 @@ func TestHello(t *testing.T) {
 	if r := c.send(t, "quay-01", c.batch(t, l, 5, 6)); r.Code != wire.OK || r.Upto != 6 {
 		t.Errorf("batch behind the hole: %+v, want ok up to 6", r)
 	}
-	// The lost records turn up after all: kept aside, told ok, not counted.
-	if r := c.send(t, "quay-01", c.batch(t, l, 3, 4)); r.Code != wire.OK || r.Upto != 6 {
-		t.Errorf("batch within the hole: %+v, want ok up to 6", r)
+	// The lost records turn up after all: kept aside, told so, not counted.
+	if r := c.send(t, "quay-01", c.batch(t, l, 3, 4)); r.Code != wire.Quarantined || r.Upto != 6 ||
+		len(r.Quarantined) != 1 || r.Quarantined[0].From != 3 || r.Quarantined[0].To != 4 {
+		t.Errorf("batch within the hole: %+v, want 3 and 4 quarantined, up to 6", r)
 	}
 	h, err := c.store.Hall(t.Context(), storetest.Noon())
 	if err != nil {

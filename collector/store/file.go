@@ -62,24 +62,29 @@ func (c change) file(f org.Filing) (org.Position, error) {
 	if err != nil {
 		return org.Position{}, err
 	}
-	same, known, err := c.agrees(l, f)
+	v, err := c.compareBatch(l, f)
 	aside := org.Aside{Terminal: f.Terminal, Epoch: f.Epoch, Raw: f.Envelope, At: f.Received}
 	switch {
 	case err != nil:
 		return org.Position{}, err
-	case !known:
-		// Records of a hole turn up after all: nothing here can tell whether they are the right ones.
-		aside.Why = fmt.Sprintf("records %d to %d lie in a hole", f.First, f.Last())
-		return l.position(wire.OK), c.quarantine(l.terminal, aside, false)
-	case !same:
+	case !v.same:
 		aside.Why = fmt.Sprintf("records %d to %d contradict what is filed", f.First, f.Last())
 		if f.Origin == wire.Unproven { // what nobody vouches for proves no fork
 			return l.position(wire.OK), c.quarantine(l.terminal, aside, false)
 		}
 		return c.fork(&l, aside)
+	case v.missing.From > 0:
+		// Not lost after all. Nothing here can put them in their place: they are kept whole, and nobody is told "ok".
+		aside.Why = fmt.Sprintf("records %d to %d lie in a hole", v.missing.From, v.missing.To)
+		pos := l.position(wire.Quarantined)
+		pos.Quarantined = []wire.Range{v.missing}
+		return pos, c.quarantine(l.terminal, aside, false)
 	}
 	before := l.Upto
 	if f.Last() > l.Upto {
+		if err := c.rejoin(&l, f, v.head); err != nil {
+			return org.Position{}, err
+		}
 		if err := c.insert(&l, f, f.Entries[l.Upto+1-f.First:]); err != nil {
 			return org.Position{}, err
 		}
@@ -132,35 +137,74 @@ func (c change) save(l line) error {
 		WHERE no = $17`, append(args, int64(l.Lost), int64(l.Bad), int64(l.Unproven), l.Forked, l.no)...)
 }
 
-// agrees compares a batch with what is filed where the two overlap. One chain value is enough: it
-// stands for every digest before it. Not known: the overlap ends in a hole.
-func (c change) agrees(l line, f org.Filing) (same, known bool, err error) {
-	switch {
-	case f.Origin == wire.Unproven:
-		return c.agree(l, f)
-	case f.First == l.Upto+1:
-		return f.Prev == l.Head, true, nil
-	case f.Last() >= l.Upto:
-		return f.Entries[l.Upto-f.First].Head == l.Head, true, nil
-	}
-	h, known, err := c.headAt(l.no, f.Last())
-	return h == f.Entries[len(f.Entries)-1].Head, known, err
+// verdict is what a batch is to what is filed.
+type verdict struct {
+	same    bool
+	missing wire.Range // of a batch that agrees: records that were called lost
+	head    seal.Head  // the batch's own chain where the line ends
 }
 
-// agree compares an unproven batch record by record: its chain is its own and stands for nothing here.
-func (c change) agree(l line, f org.Filing) (same, known bool, err error) {
-	same, known = true, true
-	next := f.First
+// compareBatch compares a batch with what is filed, where the two overlap. One chain value stands for every digest
+// before it; but a chain that a salvage began anew stands for nothing, and neither does that of unproven records.
+func (c change) compareBatch(l line, f org.Filing) (v verdict, err error) {
+	loose, err := c.loose(l)
+	loose = loose || f.Origin == wire.Unproven
+	if err != nil {
+		return v, err
+	}
+	if f.First == l.Upto+1 {
+		v.same, v.head = loose || f.Prev == l.Head, f.Prev
+		return v, nil
+	}
+	if v, err = c.digests(l, f); err != nil || loose || !v.same {
+		return v, err
+	}
+	if f.Last() >= l.Upto {
+		v.head = f.Entries[l.Upto-f.First].Head
+		v.same = v.head == l.Head
+		return v, nil
+	}
+	h, known, err := c.headAt(l.no, f.Last())
+	v.same = !known || h == f.Entries[len(f.Entries)-1].Head
+	return v, err
+}
+
+// digests compares a batch record by record.
+func (c change) digests(l line, f org.Filing) (v verdict, err error) {
+	v.same = true
+	next, last := f.First, min(f.Last(), l.Upto)
+	miss := func(to uint64) {
+		if next < to && v.missing.From == 0 {
+			v.missing = wire.Range{From: next, Why: "they were called lost: set aside"}
+		}
+		if next < to {
+			v.missing.To = to - 1
+		}
+	}
 	var seq uint64
 	var digest []byte
 	err = c.Each([]any{&seq, &digest}, func() error {
-		known = known && seq == next
-		same = same && seal.Digest(digest) == f.Entries[seq-f.First].Item.Digest
+		miss(seq)
+		v.same = v.same && seal.Digest(digest) == f.Entries[seq-f.First].Item.Digest
 		next = seq + 1
 		return nil
 	}, `SELECT seq, digest FROM record WHERE stream = $1 AND seq BETWEEN $2 AND $3 ORDER BY seq`,
-		l.no, int64(f.First), int64(min(f.Last(), l.Upto)))
-	return same, known && next > min(f.Last(), l.Upto), err
+		l.no, int64(f.First), int64(last))
+	miss(last + 1)
+	if f.Last() >= l.Upto {
+		v.head = f.Entries[l.Upto-f.First].Head
+	}
+	return v, err
+}
+
+// rejoin takes the true chain up again, where the one filed is a salvage's own.
+func (c change) rejoin(l *line, f org.Filing, head seal.Head) error {
+	if f.Origin == wire.Unproven || head == l.Head {
+		return nil
+	}
+	l.Head = head
+	return c.Exec(`INSERT INTO hole (stream, first, last, head, noted_ms, loose) VALUES ($1, $2, $3, $4, $5, 1)`,
+		l.no, int64(l.Upto+1), int64(l.Upto), head[:], f.Received.UnixMilli())
 }
 
 // headAt is the chain after an earlier record, walked from the start of the batch that brought it.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -64,20 +65,59 @@ func (c change) compare(l *line, h wire.Hello, received time.Time) (org.Position
 	case h.Next <= l.Upto && !h.Salvaged: // a damaged file may have lost its end, and its chain with it
 		return c.shorter(l, h, received)
 	case h.Next == l.Upto+1 && h.Head != l.Head && !h.Salvaged:
-		return c.fork(l, contradiction(h, received))
-	case h.Oldest > l.Upto+1 && h.Oldest <= mostSeq, h.Salvaged && h.Oldest == l.Upto+1 && h.Before != l.Head:
-		// The terminal no longer has what is missing here: say so for good, and go on behind it. Behind unproven
-		// records nothing need be missing: their chain was their own, and the true one is taken up again.
-		if err := c.Exec(`INSERT INTO hole (stream, first, last, head, noted_ms) VALUES ($1, $2, $3, $4, $5)`,
-			l.no, int64(l.Upto+1), int64(h.Oldest-1), h.Before[:], received.UnixMilli()); err != nil {
-			return org.Position{}, err
+		// Where the chain here is a salvage's own the terminal will not find its own in the answer, and keeps all.
+		if loose, err := c.loose(*l); loose || err != nil {
+			return l.position(wire.OK), err
 		}
-		l.Upto, l.Head = h.Oldest-1, h.Before
-		return l.position(wire.OK), c.save(*l)
+		return c.fork(l, contradiction(h, received))
+	case h.Salvaged:
+		return c.salvaged(l, h, received)
+	case h.Oldest > l.Upto+1 && h.Oldest <= mostSeq:
+		return c.miss(l, h, received)
 	case h.First > l.Upto+1:
 		return l.position(wire.Gap), nil
 	}
 	return l.position(wire.OK), nil
+}
+
+// miss notes for good what a terminal no longer has and the centre never got, and goes on behind it.
+func (c change) miss(l *line, h wire.Hello, received time.Time) (org.Position, error) {
+	err := c.Exec(`INSERT INTO hole (stream, first, last, head, noted_ms, loose) VALUES ($1, $2, $3, $4, $5, $6)`,
+		l.no, int64(l.Upto+1), int64(h.Oldest-1), h.Before[:], received.UnixMilli(), h.Salvaged)
+	if err != nil {
+		return org.Position{}, err
+	}
+	l.Upto, l.Head = h.Oldest-1, h.Before
+	return l.position(wire.OK), c.save(*l)
+}
+
+// salvaged answers the hello of an epoch that is over. Behind unproven records nothing need be missing: their chain
+// was their own, and the true one is taken up again. A loss behind the first records is believed only where the
+// centre stands just there: who changes the order of messages on a stick must not turn records that will come into
+// lost ones.
+func (c change) salvaged(l *line, h wire.Hello, received time.Time) (org.Position, error) {
+	here := h.After == 0 || h.After == l.Upto
+	if here && h.After > 0 && h.AfterHead != l.Head {
+		loose, err := c.loose(*l)
+		if err != nil {
+			return org.Position{}, err
+		}
+		here = loose
+	}
+	beyond := h.Oldest > l.Upto+1 && h.Oldest <= mostSeq
+	joint := h.After > 0 && h.Oldest == l.Upto+1 && h.Before != l.Head
+	if here && (beyond || joint) {
+		return c.miss(l, h, received)
+	}
+	return l.position(wire.OK), nil
+}
+
+// loose tells whether the chain filed here may be one that a salvage began anew: then only digests can be compared.
+func (c change) loose(l line) (bool, error) {
+	var n int
+	_, err := c.Get([]any{&n}, `SELECT (SELECT COUNT(*) FROM hole WHERE stream = $1 AND loose = 1) + unproven
+		FROM stream WHERE no = $1`, l.no)
+	return n > 0, err
 }
 
 // shorter answers a hello whose line ends before the one filed here: a card rolled back or cloned,
@@ -89,7 +129,8 @@ func (c change) shorter(l *line, h wire.Hello, received time.Time) (org.Position
 	if h.Next > 1 {
 		at, known, err = c.headAt(l.no, h.Next-1)
 	}
-	if err != nil || !known || at == h.Head {
+	loose, failed := c.loose(*l)
+	if err = errors.Join(err, failed); err != nil || !known || loose || at == h.Head {
 		return l.position(wire.Fork), err
 	}
 	return c.fork(l, contradiction(h, received))

@@ -220,7 +220,7 @@ func (t *trial) live(ctx context.Context) error {
 		case <-tick.C:
 		}
 		s := a.Status()
-		away := func(r agent.Relic) bool { return r.State != "home" }
+		away := func(r agent.Relic) bool { return r.State != "home" && r.State != "refused" }
 		if s.Pending == 0 && !slices.ContainsFunc(s.Attic, away) {
 			t.damaged = len(s.Attic) > 0
 			break

@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"hailong/sync/outbox/layout"
+	"hailong/vote"
 )
 
 // Check reads a whole box and compares everything in it: pages, records, chain, ids and receipts. What is not as it
@@ -24,6 +25,26 @@ func Check(path string) error {
 		return fmt.Errorf("check outbox %s: %w", path, err)
 	}
 	return nil
+}
+
+// Owner tells whose box a file is, where it says so under its checksum.
+func Owner(path string) (id vote.TerminalID, err error) {
+	db, _, err := openBolt(path, Options{readOnly: true})
+	if err != nil {
+		return "", err
+	}
+	defer db.Close()
+	err = layout.Guard(func() error {
+		return db.View(func(tx *bbolt.Tx) error {
+			o, _, err := layout.Read(tx)
+			id = o.Terminal
+			return err
+		})
+	})
+	if err != nil {
+		return "", err
+	}
+	return id, nil
 }
 
 func check(tx *bbolt.Tx) error {

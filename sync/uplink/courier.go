@@ -23,6 +23,7 @@ func Courier(o Options, add func(envelope []byte) error) error {
 			if at.Upto, at.Before, err = v.post(add); err != nil {
 				return err
 			}
+			v.upto, v.head = at.Upto, at.Before
 			at.Oldest = at.Upto + 1
 		}
 	}

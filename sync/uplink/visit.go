@@ -221,12 +221,16 @@ func (v *visit) status(online bool) ([]byte, error) {
 func (v *visit) hello() ([]byte, error) {
 	line := v.o.Queue.Line()
 	v.nonce = newNonce()
-	payload, err := wire.Hello{
+	h := wire.Hello{
 		MinVersion: wire.Version, MaxVersion: wire.Version,
 		Terminal: v.o.Terminal, Epoch: line.Epoch, Nonce: v.nonce,
 		First: line.Upto + 1, Next: line.Next, Head: line.Head, Oldest: line.Oldest, Before: line.Before,
 		Now: v.now(), Software: v.o.Software, Salvaged: v.o.Salvaged,
-	}.Encode()
+	}
+	if v.o.Salvaged && v.upto < line.Oldest {
+		h.After, h.AfterHead = v.upto, v.head
+	}
+	payload, err := h.Encode()
 	if err != nil {
 		return nil, fmt.Errorf("encode hello: %w", err)
 	}

@@ -55,6 +55,11 @@ type Hello struct {
 	Documents  map[string]uint64 // document kind → version in use
 	Software   string
 	Salvaged   bool // the epoch is over: this is what was left of a damaged outbox
+
+	// Of a salvaged hello behind the first: the record after which those before Oldest are lost, and the chain there. A
+	// loss is believed only where the collector stands just there, so that messages out of their order lose nothing.
+	After     uint64
+	AfterHead seal.Head
 }
 
 type helloMap struct {
@@ -72,6 +77,8 @@ type helloMap struct {
 	Documents  map[string]uint64 `cbor:"11,keyasint,omitempty"`
 	Software   string            `cbor:"12,keyasint,omitempty"`
 	Salvaged   bool              `cbor:"13,keyasint,omitempty"`
+	After      uint64            `cbor:"14,keyasint,omitempty"`
+	AfterHead  []byte            `cbor:"15,keyasint,omitempty"`
 }
 
 // Encode is the hello's payload. A hello that DecodeHello would refuse is ErrFormat.
@@ -83,9 +90,14 @@ func (h Hello) Encode() ([]byte, error) {
 }
 
 func (h Hello) wire() helloMap {
+	var after []byte
+	if h.After > 0 {
+		after = h.AfterHead[:]
+	}
 	return helloMap{
 		h.MinVersion, h.MaxVersion, string(h.Terminal), octets16(h.Epoch), octets16(h.Nonce), h.First, h.Next,
-		octets32(h.Head), h.Oldest, octets32(h.Before), clockOf(h.Now), h.Documents, h.Software, h.Salvaged,
+		octets32(h.Head), h.Oldest, octets32(h.Before), clockOf(h.Now), h.Documents, h.Software,
+		h.Salvaged, h.After, after,
 	}
 }
 
@@ -95,6 +107,9 @@ func (h Hello) check() error {
 	}
 	if h.Oldest == 0 || h.First < h.Oldest || h.Next < h.First || h.Next > maxSeq {
 		return malformed("hello counts oldest %d, first %d, next %d", h.Oldest, h.First, h.Next)
+	}
+	if h.After >= h.Oldest || h.After > 0 && !h.Salvaged {
+		return malformed("hello is lost after record %d, oldest is %d", h.After, h.Oldest)
 	}
 	if len(h.Software) > maxName || !allUTF8(h.Software) {
 		return malformed("hello names its software in %d bytes, expected at most %d of UTF-8", len(h.Software), maxName)
@@ -118,7 +133,11 @@ func DecodeHello(payload []byte) (Hello, error) {
 	}
 	h := Hello{
 		m.MinVersion, m.MaxVersion, vote.TerminalID(m.Terminal), seal.Epoch(m.Epoch), Nonce(m.Nonce), m.First, m.Next,
-		seal.Head(m.Head), m.Oldest, seal.Head(m.Before), m.Now.stamp(), m.Documents, m.Software, m.Salvaged,
+		seal.Head(m.Head), m.Oldest, seal.Head(m.Before), m.Now.stamp(), m.Documents, m.Software,
+		m.Salvaged, m.After, seal.Head{},
+	}
+	if copy(h.AfterHead[:], m.AfterHead); len(m.AfterHead) != int(min(m.After, 1))*len(h.AfterHead) {
+		return Hello{}, malformed("hello is lost after record %d, with a head of %d bytes", m.After, len(m.AfterHead))
 	}
 	if err := h.check(); err != nil {
 		return Hello{}, err

@@ -24,6 +24,8 @@ type Summary struct {
 	Streams, Records, Votes, Proofs, Holes, Forks int
 	Unreadable                                    int // records that are kept with a reason
 	Unproven                                      int // votes outside every score, because nothing proves them
+	Missing                                       int // records in holes: they were promised and never came
+	Aside                                         int // signed messages that wait for a person
 }
 
 // checker walks through one state of a store.

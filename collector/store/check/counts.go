@@ -137,6 +137,7 @@ func (c *checker) asides() error {
 	var terminal int64
 	var fork bool
 	err := c.tx.Each([]any{&digest, &terminal, &epoch, &fork, &raw}, func() error {
+		c.sum.Aside++
 		if want := seal.Of(raw); !bytes.Equal(want[:], digest) {
 			c.differ(fmt.Sprintf("quarantine %x", digest), "digest of the message should be %x, found %x", want, digest)
 		}

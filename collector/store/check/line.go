@@ -84,6 +84,7 @@ func (c *checker) part(r *replay, p part) error {
 	if p.proof == 0 {
 		if p.first <= p.last { // else the chain was taken up again
 			c.sum.Holes++
+			c.sum.Missing += int(p.last - p.first + 1)
 		}
 		r.Upto, r.Head, r.loose = p.last, p.head, false
 		return nil
