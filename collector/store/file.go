@@ -7,6 +7,7 @@ import (
 	"hailong/collector/org"
 	"hailong/collector/store/count"
 	"hailong/collector/store/draft"
+	"hailong/collector/store/overlap"
 	"hailong/sync/seal"
 	"hailong/sync/wire"
 	"hailong/vote"
@@ -62,27 +63,27 @@ func (c change) file(f org.Filing) (org.Position, error) {
 	if err != nil {
 		return org.Position{}, err
 	}
-	v, err := c.compareBatch(l, f)
+	v, err := overlap.Batch(c.Tx, l.no, l.Line, f)
 	aside := org.Aside{Terminal: f.Terminal, Epoch: f.Epoch, Raw: f.Envelope, At: f.Received}
 	switch {
 	case err != nil:
 		return org.Position{}, err
-	case !v.same:
+	case !v.Same:
 		aside.Why = fmt.Sprintf("records %d to %d contradict what is filed", f.First, f.Last())
 		if f.Origin == wire.Unproven { // what nobody vouches for proves no fork
 			return l.position(wire.OK), c.quarantine(l.terminal, aside, false)
 		}
 		return c.fork(&l, aside)
-	case v.missing.From > 0:
+	case v.Missing.From > 0:
 		// Not lost after all. Nothing here can put them in their place: they are kept whole, and nobody is told "ok".
-		aside.Why = fmt.Sprintf("records %d to %d lie in a hole", v.missing.From, v.missing.To)
+		aside.Why = fmt.Sprintf("records %d to %d lie in a hole", v.Missing.From, v.Missing.To)
 		pos := l.position(wire.Quarantined)
-		pos.Quarantined = []wire.Range{v.missing}
+		pos.Quarantined = []wire.Range{v.Missing}
 		return pos, c.quarantine(l.terminal, aside, false)
 	}
 	before := l.Upto
 	if f.Last() > l.Upto {
-		if err := c.rejoin(&l, f, v.head); err != nil {
+		if err := c.rejoin(&l, f, v.Head); err != nil {
 			return org.Position{}, err
 		}
 		if err := c.insert(&l, f, f.Entries[l.Upto+1-f.First:]); err != nil {
@@ -137,66 +138,6 @@ func (c change) save(l line) error {
 		WHERE no = $17`, append(args, int64(l.Lost), int64(l.Bad), int64(l.Unproven), l.Forked, l.no)...)
 }
 
-// verdict is what a batch is to what is filed.
-type verdict struct {
-	same    bool
-	missing wire.Range // of a batch that agrees: records that were called lost
-	head    seal.Head  // the batch's own chain where the line ends
-}
-
-// compareBatch compares a batch with what is filed, where the two overlap. One chain value stands for every digest
-// before it; but a chain that a salvage began anew stands for nothing, and neither does that of unproven records.
-func (c change) compareBatch(l line, f org.Filing) (v verdict, err error) {
-	loose, err := c.loose(l)
-	loose = loose || f.Origin == wire.Unproven
-	if err != nil {
-		return v, err
-	}
-	if f.First == l.Upto+1 {
-		v.same, v.head = loose || f.Prev == l.Head, f.Prev
-		return v, nil
-	}
-	if v, err = c.digests(l, f); err != nil || loose || !v.same {
-		return v, err
-	}
-	if f.Last() >= l.Upto {
-		v.head = f.Entries[l.Upto-f.First].Head
-		v.same = v.head == l.Head
-		return v, nil
-	}
-	h, known, err := c.headAt(l.no, f.Last())
-	v.same = !known || h == f.Entries[len(f.Entries)-1].Head
-	return v, err
-}
-
-// digests compares a batch record by record.
-func (c change) digests(l line, f org.Filing) (v verdict, err error) {
-	v.same = true
-	next, last := f.First, min(f.Last(), l.Upto)
-	miss := func(to uint64) {
-		if next < to && v.missing.From == 0 {
-			v.missing = wire.Range{From: next, Why: "they were called lost: set aside"}
-		}
-		if next < to {
-			v.missing.To = to - 1
-		}
-	}
-	var seq uint64
-	var digest []byte
-	err = c.Each([]any{&seq, &digest}, func() error {
-		miss(seq)
-		v.same = v.same && seal.Digest(digest) == f.Entries[seq-f.First].Item.Digest
-		next = seq + 1
-		return nil
-	}, `SELECT seq, digest FROM record WHERE stream = $1 AND seq BETWEEN $2 AND $3 ORDER BY seq`,
-		l.no, int64(f.First), int64(last))
-	miss(last + 1)
-	if f.Last() >= l.Upto {
-		v.head = f.Entries[l.Upto-f.First].Head
-	}
-	return v, err
-}
-
 // rejoin takes the true chain up again, where the one filed is a salvage's own.
 func (c change) rejoin(l *line, f org.Filing, head seal.Head) error {
 	if f.Origin == wire.Unproven || head == l.Head {
@@ -205,25 +146,6 @@ func (c change) rejoin(l *line, f org.Filing, head seal.Head) error {
 	l.Head = head
 	return c.Exec(`INSERT INTO hole (stream, first, last, head, noted_ms, loose) VALUES ($1, $2, $3, $4, $5, 1)`,
 		l.no, int64(l.Upto+1), int64(l.Upto), head[:], f.Received.UnixMilli())
-}
-
-// headAt is the chain after an earlier record, walked from the start of the batch that brought it.
-func (c change) headAt(stream int64, seq uint64) (h seal.Head, known bool, err error) {
-	var first uint64
-	var prev, digest []byte
-	known, err = c.Get([]any{&first, &prev}, `SELECT first, prev FROM proof
-		WHERE stream = $1 AND first <= $2 AND last >= $2 ORDER BY first DESC LIMIT 1`, stream, int64(seq))
-	if err != nil || !known {
-		return h, false, err
-	}
-	h = seal.Head(prev)
-	err = c.Each([]any{&digest}, func() error {
-		h = h.Next(first, seal.Digest(digest))
-		first++
-		return nil
-	}, `SELECT digest FROM record WHERE stream = $1 AND seq BETWEEN $2 AND $3 ORDER BY seq`,
-		stream, int64(first), int64(seq))
-	return h, true, err
 }
 
 func (c change) fork(l *line, a org.Aside) (org.Position, error) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hailong/collector/org"
+	"hailong/collector/store/overlap"
 	"hailong/sync/seal"
 	"hailong/sync/wire"
 )
@@ -66,7 +67,7 @@ func (c change) compare(l *line, h wire.Hello, received time.Time) (org.Position
 		return c.shorter(l, h, received)
 	case h.Next == l.Upto+1 && h.Head != l.Head && !h.Salvaged:
 		// Where the chain here is a salvage's own the terminal will not find its own in the answer, and keeps all.
-		if loose, err := c.loose(*l); loose || err != nil {
+		if loose, err := overlap.Loose(c.Tx, l.no); loose || err != nil {
 			return l.position(wire.OK), err
 		}
 		return c.fork(l, contradiction(h, received))
@@ -98,7 +99,7 @@ func (c change) miss(l *line, h wire.Hello, received time.Time) (org.Position, e
 func (c change) salvaged(l *line, h wire.Hello, received time.Time) (org.Position, error) {
 	here := h.After == 0 || h.After == l.Upto
 	if here && h.After > 0 && h.AfterHead != l.Head {
-		loose, err := c.loose(*l)
+		loose, err := overlap.Loose(c.Tx, l.no)
 		if err != nil {
 			return org.Position{}, err
 		}
@@ -112,14 +113,6 @@ func (c change) salvaged(l *line, h wire.Hello, received time.Time) (org.Positio
 	return l.position(wire.OK), nil
 }
 
-// loose tells whether the chain filed here may be one that a salvage began anew: then only digests can be compared.
-func (c change) loose(l line) (bool, error) {
-	var n int
-	_, err := c.Get([]any{&n}, `SELECT (SELECT COUNT(*) FROM hole WHERE stream = $1 AND loose = 1) + unproven
-		FROM stream WHERE no = $1`, l.no)
-	return n > 0, err
-}
-
 // shorter answers a hello whose line ends before the one filed here: a card rolled back or cloned,
 // or an old hello that somebody sent again. Only a line that differs marks the stream; otherwise
 // whoever can repeat a message could stop a terminal. A card rolled back is told "fork" each time
@@ -127,9 +120,9 @@ func (c change) loose(l line) (bool, error) {
 func (c change) shorter(l *line, h wire.Hello, received time.Time) (org.Position, error) {
 	at, known, err := seal.Start(string(h.Terminal), h.Epoch), true, error(nil)
 	if h.Next > 1 {
-		at, known, err = c.headAt(l.no, h.Next-1)
+		at, known, err = overlap.HeadAt(c.Tx, l.no, h.Next-1)
 	}
-	loose, failed := c.loose(*l)
+	loose, failed := overlap.Loose(c.Tx, l.no)
 	if err = errors.Join(err, failed); err != nil || !known || loose || at == h.Head {
 		return l.position(wire.Fork), err
 	}

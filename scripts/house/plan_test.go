@@ -44,6 +44,7 @@ var inner = []string{
 	"collector/broker/gate", "collector/broker/callout", // the front door; who may come in
 	"collector/broker/journal",                    // the server's log, cut and counted
 	"collector/store/db", "collector/store/draft", // statements and transactions; rows on their way in
+	"collector/store/overlap",                        // what comes again, compared with what is filed
 	"collector/store/count", "collector/store/check", // counts kept with the rows; counts rebuilt
 	"collector/web/api",   // for programs, where web is for people
 	"scripts/replay/disk", // the disk that is recorded and rebuilt
