@@ -77,11 +77,21 @@ func (h *house) pressing(ctx context.Context, program string) (r stage.Result, e
 	if err := errors.Join(p.Until(ctx, quiet.Done(), "quiet"), p.Empty(ctx)); err != nil {
 		return r, err
 	}
-	if r, err = p.Compare(ctx, h.collector.Data, pressed); err == nil && r.Lost > 0 {
-		err = fmt.Errorf("lost before any kill: %s", r)
-	}
-	if err != nil {
-		return r, err
+	// It does not wait for the centre, so we do: what is on its way is not lost.
+	for late := time.Now().Add(30 * time.Second); ; {
+		r, err = p.Compare(ctx, h.collector.Data, pressed)
+		if err == nil && r.Lost > 0 && time.Now().After(late) {
+			err = fmt.Errorf("lost before any kill: %s", r)
+		}
+		if err != nil {
+			return r, err
+		}
+		if r.Lost == 0 {
+			break
+		}
+		if err := stage.Rest(ctx, 500*time.Millisecond); err != nil {
+			return r, err
+		}
 	}
 	if err := h.pressUnderKills(ctx, p); err != nil {
 		return r, err
