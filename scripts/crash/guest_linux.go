@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -14,9 +13,9 @@ import (
 	"syscall"
 	"time"
 
+	"hailong/scripts/crash/presser"
 	"hailong/sync/outbox"
 	"hailong/sync/seal"
-	"hailong/vote"
 )
 
 const (
@@ -64,9 +63,7 @@ type guest struct {
 	answers *bufio.Reader
 	job     string
 	boot    int
-	box     *outbox.Box
-	bursts  int
-	clock   time.Time // the collector's
+	*presser.Presser
 }
 
 // guestMain is init. It does not return but where nothing could be said.
@@ -82,8 +79,14 @@ func guestMain(args []string) int {
 	}
 	g := &guest{console: console, answers: bufio.NewReader(os.Stdin), job: args[0]}
 	g.boot, _ = strconv.Atoi(args[1]) // the host counts
-	// Each boot's clock is past the one before, and 2026 at least: an unset clock forgets nothing.
-	g.clock = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).AddDate(10*g.boot, 0, 0)
+	g.Presser = &presser.Presser{
+		Run: args[1],
+		// Each boot's clock is past the one before, and 2026 at least: an unset clock forgets nothing.
+		Clock:   time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).AddDate(10*g.boot, 0, 0),
+		Kept:    func(seq uint64, id string) error { g.say(sayAppended, seq, id); return nil },
+		Granted: func(upto uint64) error { return g.ask(sayReceipt, upto) },
+		Settled: func(upto uint64) error { g.say(saySettled, upto); return nil },
+	}
 	if args[2] == "true" {
 		err = lie(args)
 	}
@@ -130,7 +133,7 @@ func (g *guest) run(ctx context.Context) error {
 		g.say(sayUnopened, err)
 		return nil
 	}
-	if err := g.burst(ctx, "first", 1, 1); err != nil { // the box goes on, and each boot has something to lose
+	if err := g.Burst(ctx, "first", 1, 1); err != nil { // the box goes on, and each boot has something to lose
 		return err
 	}
 	if err := g.ask(sayReady); err != nil {
@@ -139,56 +142,31 @@ func (g *guest) run(ctx context.Context) error {
 	if err := remove("fresh-*"); err != nil { // the host has heard of them
 		return err
 	}
-	return errors.Join(g.work(ctx), g.box.Close())
+	return errors.Join(g.work(ctx), g.Box.Close())
 }
 
 func (g *guest) open() (err error) {
-	g.box, err = outbox.Open(boxAt, outbox.Options{Terminal: terminal})
+	g.Box, err = presser.Open(boxAt)
 	return err
 }
 
 // look reads every record and tells what it is, then presses each once more.
 func (g *guest) look(ctx context.Context) error {
-	s := g.box.State()
-	var ids []string
-	for from := s.Oldest; from < s.Next; {
-		run, err := g.box.Look(from, 500, 4<<20)
-		if err != nil {
-			return err
-		}
-		for i, b := range run.Bodies {
-			id := idOf(b)
-			if !bytes.Equal(b, body(id)) {
-				return fmt.Errorf("record %d is not what was pressed", from+uint64(i))
-			}
-			g.say(sayFound, from+uint64(i), id)
-			ids = append(ids, id)
-		}
-		if len(run.Bodies) == 0 {
-			return fmt.Errorf("record %d is missing", from)
-		}
-		from += uint64(len(run.Bodies))
+	ids, err := presser.Read(g.Box)
+	if err != nil {
+		return err
+	}
+	s := g.Box.State()
+	for i, id := range ids {
+		g.say(sayFound, s.Oldest+uint64(i), id)
 	}
 	g.say(sayStanding, s.Epoch, s.Oldest, s.Next, s.Upto, s.Before, s.Head)
-	for i, id := range ids {
-		p, err := g.box.Append(ctx, entry(id))
-		if err != nil {
-			return err
-		}
-		if p.Fresh || p.Seq != s.Oldest+uint64(i) {
-			return fmt.Errorf("press %s of record %d was repeated and kept again as %d", id, s.Oldest+uint64(i), p.Seq)
-		}
-	}
-	return nil
-}
-
-func entry(id string) outbox.Entry {
-	return outbox.Entry{ID: id, Level: vote.Level(1 + len(id)%5), Body: body(id)}
+	return presser.Repeat(ctx, g.Box, ids, len(ids))
 }
 
 // openFresh opens or makes a new box. It leaves the disk's room to others: there are many.
 func openFresh(name string) (*outbox.Box, error) {
-	return outbox.Open(filepath.Join(mountedAt, name), outbox.Options{Terminal: terminal, Reserve: -1})
+	return outbox.Open(filepath.Join(mountedAt, name), outbox.Options{Terminal: presser.Terminal, Reserve: -1})
 }
 
 // lookFresh opens the new boxes that a boot before made. Without its record a box is not told of.
@@ -205,7 +183,7 @@ func (g *guest) lookFresh() error {
 		if err = errors.Join(err, b.Close()); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		if s.Next == 2 && run.Head == seal.Start(terminal, s.Epoch).Next(1, seal.Of(body(id))) {
+		if s.Next == 2 && run.Head == seal.Start(presser.Terminal, s.Epoch).Next(1, seal.Of(presser.Body(id))) {
 			g.say(sayFreshFound, id)
 		}
 	}

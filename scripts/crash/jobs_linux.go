@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,19 +9,13 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"syscall"
-	"time"
 	"unsafe"
 
-	"hailong/sync/outbox"
+	"hailong/scripts/crash/presser"
 )
 
-const (
-	compactFrom = 17 << 20                     // bytes of file, well beyond what the outbox compacts
-	numberCount = 10                           // in each file without and with fsync
-	receiptStep = outbox.KeepFor + 2*time.Hour // of the collector's clock: each receipt forgets what came by the last
-)
+const numberCount = 10 // in each file without and with fsync
 
 // work does the boot's job until the power goes; the check alone ends.
 func (g *guest) work(ctx context.Context) error {
@@ -28,15 +23,15 @@ func (g *guest) work(ctx context.Context) error {
 		var err error
 		switch g.job {
 		case jobPress:
-			err = g.burst(ctx, "press", 1+i%8, 10)
+			err = g.Burst(ctx, presser.Small, 1+i%8, 10)
 		case jobReceipt:
-			err = errors.Join(g.burst(ctx, "press", 4, 5), g.receipt(ctx))
+			err = errors.Join(g.Burst(ctx, presser.Small, 4, 5), g.Receipt(ctx))
 		case jobCompact:
 			err = g.compact(ctx)
 		case jobCreate:
 			err = g.create(ctx, fmt.Sprintf("fresh-%d-%d.db", g.boot, i))
 		default:
-			return g.burst(ctx, "last", 4, 5)
+			return g.Burst(ctx, "last", 4, 5)
 		}
 		if err != nil {
 			return err
@@ -44,64 +39,14 @@ func (g *guest) work(ctx context.Context) error {
 	}
 }
 
-// burst presses from several goroutines at once and tells of each press that was kept.
-func (g *guest) burst(ctx context.Context, kind string, pressers, each int) error {
-	g.bursts++
-	errs := make([]error, pressers)
-	var all sync.WaitGroup
-	for i := range pressers {
-		all.Go(func() {
-			for k := 0; k < each && errs[i] == nil; k++ {
-				id := fmt.Sprintf("%s-%d-%d-%d-%d", kind, g.boot, g.bursts, i, k)
-				var p outbox.Placed
-				if p, errs[i] = g.box.Append(ctx, entry(id)); errs[i] == nil {
-					g.say(sayAppended, p.Seq, id)
-				}
-			}
-		})
-	}
-	all.Wait()
-	return errors.Join(errs...)
-}
-
-// receipt takes the host's receipt for all there is, and forgets what the one before was for.
-func (g *guest) receipt(ctx context.Context) error {
-	s := g.box.State()
-	if err := g.ask(sayReceipt, s.Next-1); err != nil {
-		return err
-	}
-	g.clock = g.clock.Add(receiptStep)
-	if err := g.box.Receipted(ctx, s.Next-1, s.Head, g.clock); err != nil {
-		return err
-	}
-	g.say(saySettled, s.Next-1)
-	return nil
-}
-
 // compact fills the file, has nearly all of it forgotten and opens it again.
 func (g *guest) compact(ctx context.Context) error {
-	for g.box.State().FileSize < compactFrom {
-		if err := g.burst(ctx, bigPress, 64, 2); err != nil {
-			return err
-		}
-	}
-	for g.box.State().Oldest < g.box.State().Next {
-		if err := g.receipt(ctx); err != nil {
-			return err
-		}
-	}
-	if err := g.burst(ctx, bigPress, 64, 6); err != nil { // there must be something to copy
+	if err := cmp.Or(g.Fill(ctx), g.Empty(ctx, 6)); err != nil {
 		return err
 	}
 	g.say(sayReopening)
-	if err := g.box.Close(); err != nil {
+	if err := cmp.Or(g.Box.Close(), g.open(), g.Compacted()); err != nil {
 		return err
-	}
-	if err := g.open(); err != nil {
-		return err
-	}
-	if size := g.box.State().FileSize; size >= compactFrom {
-		return fmt.Errorf("%d bytes were not compacted", size)
 	}
 	g.say(sayReopened)
 	return nil
@@ -114,7 +59,7 @@ func (g *guest) create(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if _, err = b.Append(ctx, entry(name)); err == nil {
+	if _, err = b.Append(ctx, presser.Entry(name)); err == nil {
 		g.say(sayFreshKept, name)
 	}
 	return errors.Join(err, b.Close())

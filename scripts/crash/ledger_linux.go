@@ -1,40 +1,13 @@
 package main
 
 import (
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"strings"
 
+	"hailong/scripts/crash/presser"
 	"hailong/sync/seal"
 )
-
-const (
-	terminal = "quay-01" // whose outbox is cut
-	bigPress = "big"     // how ids of large bodies begin
-	bigBody  = 7000      // bytes: they fill a file quickly
-)
-
-// body is what the press with an id must have stored. Both sides compute it, so the host knows every digest without
-// having seen a body.
-func body(id string) []byte {
-	sum := sha256.Sum256([]byte(id))
-	n := 40 + int(sum[0])
-	if strings.HasPrefix(id, bigPress) {
-		n = bigBody
-	}
-	noise := make([]byte, n)
-	_, _ = rand.NewChaCha8(sum).Read(noise) // never fails
-	return append([]byte(id+" "), noise...)
-}
-
-// idOf is the id a body claims to be of.
-func idOf(body []byte) string {
-	id, _, _ := strings.Cut(string(body), " ")
-	return id
-}
 
 // errLost means that the computer does not have what it said it had.
 var errLost = errors.New("lost")
@@ -114,13 +87,13 @@ func (l *ledger) prove(s standing) error {
 		if n, err := hex.Decode(epoch[:], []byte(l.epoch)); err != nil || n != len(epoch) {
 			return fmt.Errorf("epoch %q: %w", l.epoch, err)
 		}
-		l.heads = append(l.heads, seal.Start(terminal, epoch))
+		l.heads = append(l.heads, seal.Start(presser.Terminal, epoch))
 	}
 	if uint64(len(l.ids)) != s.next-1 {
 		return fmt.Errorf("%d records were told of or found, the box counts %d", len(l.ids), s.next-1)
 	}
 	for seq := uint64(len(l.heads)); seq < s.next; seq++ {
-		l.heads = append(l.heads, l.heads[seq-1].Next(seq, seal.Of(body(l.ids[seq-1]))))
+		l.heads = append(l.heads, l.heads[seq-1].Next(seq, seal.Of(presser.Body(l.ids[seq-1]))))
 	}
 	if got, want := s.head, l.heads[s.next-1].String(); got != want {
 		return fmt.Errorf("the chain ends at %s after record %d, want %s", got, s.next-1, want)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"hailong/scripts/crash/presser"
 	"hailong/scripts/replay/disk"
 	"hailong/sync/seal"
 )
@@ -57,10 +58,10 @@ func learn(log []disk.Entry) (*story, error) {
 	if n, err := hex.Decode(epoch[:], []byte(s.epoch)); err != nil || n != len(epoch) || slices.Contains(ids, "") {
 		return nil, fmt.Errorf("epoch %q, %d presses: not a whole story", s.epoch, len(ids))
 	}
-	head := seal.Start(terminal, epoch)
+	head := seal.Start(presser.Terminal, epoch)
 	s.heads = append(s.heads, head.String())
 	for i, id := range ids {
-		head = head.Next(uint64(i)+1, seal.Of(body(id)))
+		head = head.Next(uint64(i)+1, seal.Of(presser.Body(id)))
 		s.heads = append(s.heads, head.String())
 	}
 	return s, nil

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"hailong/scripts/crash/presser"
 	"hailong/scripts/replay/disk"
 	"hailong/sync/seal"
 )
@@ -27,7 +28,7 @@ func TestJudge(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := s.heads
-	if want := seal.Start(terminal, epoch).Next(1, seal.Of(body("a"))).String(); h[1] != want {
+	if want := seal.Start(presser.Terminal, epoch).Next(1, seal.Of(presser.Body("a"))).String(); h[1] != want {
 		t.Fatalf("chain after record 1 is %s, want %s", h[1], want)
 	}
 	own, other := epoch.String(), seal.Epoch{2}.String()

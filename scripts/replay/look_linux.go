@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -9,9 +8,9 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"hailong/scripts/crash/presser"
 	"hailong/scripts/replay/disk"
 	"hailong/sync/outbox"
-	"hailong/sync/seal"
 )
 
 const (
@@ -32,25 +31,19 @@ func look(ctx context.Context, device, dir string) error {
 	if err != nil {
 		return err
 	}
-	box, err := outbox.Open(filepath.Join(dir, boxName), outbox.Options{Terminal: terminal})
+	box, err := presser.Open(filepath.Join(dir, boxName))
 	if err != nil {
 		return err
 	}
 	s := box.State()
-	ids, err := read(box, s)
+	ids, err := presser.Read(box)
+	if err == nil {
+		err = presser.Repeat(ctx, box, ids, repeated)
+	}
 	if err != nil {
 		return err
 	}
-	for i := max(0, len(ids)-repeated); i < len(ids); i++ {
-		p, err := box.Append(ctx, entryOf(ids[i]))
-		if err != nil {
-			return err
-		}
-		if want := (outbox.Placed{Seq: s.Oldest + uint64(i)}); p != want {
-			return fmt.Errorf("press %s again: %+v, want %+v", ids[i], p, want)
-		}
-	}
-	p, err := box.Append(ctx, entryOf(newPress))
+	p, err := box.Append(ctx, presser.Entry(newPress))
 	if err != nil {
 		return err
 	}
@@ -59,31 +52,4 @@ func look(ctx context.Context, device, dir string) error {
 	}
 	fmt.Println(finding{s.Epoch.String(), s.Oldest, s.Next, s.Upto, s.Before.String(), s.Head.String(), mended})
 	return errors.Join(box.Close(), syscall.Unmount(dir, 0))
-}
-
-// read reads every record and computes the chain. It hands out the press ids.
-func read(box *outbox.Box, s outbox.State) (ids []string, _ error) {
-	head := s.Before
-	for from := s.Oldest; from < s.Next; {
-		run, err := box.Look(from, 500, 4<<20)
-		if err != nil {
-			return nil, err
-		}
-		if len(run.Bodies) == 0 {
-			return nil, fmt.Errorf("record %d is missing", from)
-		}
-		for _, b := range run.Bodies {
-			id, _, _ := bytes.Cut(b, []byte(" "))
-			if !bytes.Equal(b, body(string(id))) {
-				return nil, fmt.Errorf("record %d is not what was pressed", from)
-			}
-			head = head.Next(from, seal.Of(b))
-			ids = append(ids, string(id))
-			from++
-		}
-	}
-	if head != s.Head {
-		return nil, fmt.Errorf("the chain ends at %s after record %d, the box says %s", head, s.Next-1, s.Head)
-	}
-	return ids, nil
 }
