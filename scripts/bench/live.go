@@ -12,6 +12,7 @@ import (
 
 	"hailong/cmd/agent"
 	"hailong/scripts/bench/gauge"
+	"hailong/scripts/stage"
 	"hailong/vote"
 )
 
@@ -100,7 +101,7 @@ func measureLive(ctx context.Context, b *bench) error {
 		return err
 	}
 	// The page has just been sent, and is not sent again within a second.
-	if err := rest(ctx, 2*time.Second); err != nil {
+	if err := stage.Rest(ctx, 2*time.Second); err != nil {
 		return err
 	}
 	pressed := 0
@@ -143,7 +144,7 @@ func (b *bench) watch(ctx context.Context, r *gauge.Road, p *page, pressed *int,
 				return
 			}
 			begun <- at
-			if rest(ctx, least+rand.N(most-least)) != nil {
+			if stage.Rest(ctx, least+rand.N(most-least)) != nil {
 				return
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hailong/scripts/bench/gauge"
+	"hailong/scripts/stage"
 )
 
 // measureIdle watches a terminal and a centre that nobody presses.
@@ -27,7 +28,7 @@ func measureIdle(ctx context.Context, b *bench) error {
 		return err
 	}
 	kiosk, centre, begun := r.Kiosk.CPU(), r.Centre.CPU(), time.Now()
-	if err := rest(ctx, b.idle); err != nil {
+	if err := stage.Rest(ctx, b.idle); err != nil {
 		return err
 	}
 	took := time.Since(begun).Seconds()
@@ -88,15 +89,4 @@ func measureMany(ctx context.Context, b *bench) error {
 	_, err = exec.CommandContext(ctx, filepath.Join(b.programs, "collector"), "verify", "--data", r.Data()).Output()
 	b.note(time.Since(begun).Seconds(), "s", nil, "collector verify of them")
 	return err
-}
-
-func rest(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

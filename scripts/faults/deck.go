@@ -6,7 +6,7 @@ import (
 	"math"
 	"time"
 
-	"hailong/scripts/faults/stage"
+	"hailong/scripts/stage"
 )
 
 // Kinds of faults, as they are counted.

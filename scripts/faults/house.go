@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"hailong/scripts/faults/stage"
+	"hailong/scripts/stage"
 )
 
 // house is one story's programs and files.

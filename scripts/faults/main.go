@@ -20,7 +20,7 @@ import (
 	"syscall"
 	"time"
 
-	"hailong/scripts/faults/stage"
+	"hailong/scripts/stage"
 )
 
 // plan is how often what is hit.

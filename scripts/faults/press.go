@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"hailong/scripts/faults/stage"
+	"hailong/scripts/stage"
 	"hailong/vote"
 )
 

@@ -11,7 +11,7 @@ import (
 	"slices"
 	"time"
 
-	"hailong/scripts/faults/stage"
+	"hailong/scripts/stage"
 )
 
 const (

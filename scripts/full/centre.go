@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"hailong/scripts/faults/stage"
+	"hailong/scripts/stage"
 )
 
 // centre fills the disk of a collector while five terminals vote. They keep their votes and wait; once

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"time"
 
-	"hailong/scripts/faults/stage"
+	"hailong/scripts/stage"
 )
 
 // diskSize holds a terminal's reserve and not much else.

@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"hailong/scripts/faults/stage"
+	"hailong/scripts/stage"
 )
 
 // plan is how long and how far.

@@ -12,7 +12,7 @@ import (
 
 	"hailong/cmd/agent"
 	"hailong/cmd/program"
-	"hailong/scripts/faults/stage"
+	"hailong/scripts/stage"
 	"hailong/vote"
 )
 

@@ -33,7 +33,7 @@ var plan = []string{
 	"scripts/faults", "scripts/faultfs", "scripts/full",
 	"scripts/crash/presser",                        // what a terminal does until its power goes
 	"scripts/bench/gauge", "scripts/compare/peers", // processes and links under measure; what others would pick
-	"scripts/faults/stage", "scripts/faults/forgetful", // what harnesses share; the control that must lose
+	"scripts/stage", "scripts/faults/forgetful", // programs and spaces of their own; the control that must lose
 	"scripts/vm", "scripts/image", "scripts/deb",
 }
 

@@ -86,15 +86,6 @@ func (c counter) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// FreePort is an address nobody listens on right now.
-func FreePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
-}
-
 // Until waits until something is true, looking every step.
 func Until(ctx context.Context, what string, step, limit time.Duration, true func() (bool, error)) error {
 	late, look := time.NewTimer(limit), time.NewTicker(step)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"hailong/cmd/agent"
+	"hailong/scripts/stage"
 )
 
 // Terminal is the id of a road's terminal.
@@ -45,10 +46,10 @@ func NewRoad(ctx context.Context, dir, programs string) (r *Road, err error) {
 	if err := os.MkdirAll(filepath.Join(dir, "kiosk", "data"), 0o700); err != nil {
 		return nil, err
 	}
-	if r.Web, err = FreePort(); err != nil {
+	if r.Web, err = stage.FreePort(); err != nil {
 		return nil, err
 	}
-	if r.Broker, err = FreePort(); err != nil {
+	if r.Broker, err = stage.FreePort(); err != nil {
 		return nil, err
 	}
 	if r.Link, err = NewLink(r.Broker); err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hailong/scripts/bench/gauge"
+	"hailong/scripts/stage"
 )
 
 // mosquitto is a broker with persistence, written once a second, and no limit to its queues.
@@ -37,7 +38,7 @@ func listening(address string) func(context.Context) error {
 
 // far is the centre of both MQTT peers: a mosquitto and a program that syncs before it acknowledges.
 func (c *Kit) far(dir, more string) (address string, broker, consumer *Part, err error) {
-	if address, err = gauge.FreePort(); err != nil {
+	if address, err = stage.FreePort(); err != nil {
 		return "", nil, nil, err
 	}
 	central, err := mosquitto(dir, "central", address, more)
@@ -66,7 +67,7 @@ func (c *Kit) bridge(key, name, flight, more string) Peer {
 			if err != nil {
 				return nil, err
 			}
-			near, err := gauge.FreePort()
+			near, err := stage.FreePort()
 			if err != nil {
 				return nil, err
 			}
@@ -92,7 +93,7 @@ func (c *Kit) queue() Peer {
 			if err != nil {
 				return nil, err
 			}
-			near, err := gauge.FreePort()
+			near, err := stage.FreePort()
 			if err != nil {
 				return nil, err
 			}

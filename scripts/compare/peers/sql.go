@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"hailong/scripts/bench/gauge"
+	"hailong/scripts/stage"
 )
 
 // base is a PostgreSQL of the run's own.
@@ -43,7 +44,7 @@ func owner() (*gauge.Account, error) {
 
 // newBase makes a database with the peers' table and leaves it stopped.
 func newBase(ctx context.Context, dir string) (*base, *Part, error) {
-	address, err := gauge.FreePort()
+	address, err := stage.FreePort()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -145,7 +146,7 @@ func (c *Kit) telegraf() Peer {
 			if err != nil {
 				return nil, err
 			}
-			near, err := gauge.FreePort()
+			near, err := stage.FreePort()
 			if err != nil {
 				return nil, err
 			}
@@ -196,7 +197,7 @@ func (c *Kit) nodeRED() Peer {
 			if err != nil {
 				return nil, err
 			}
-			near, err := gauge.FreePort()
+			near, err := stage.FreePort()
 			if err != nil {
 				return nil, err
 			}
