@@ -160,7 +160,7 @@ func (h *hall) takeIn(messages ...[]byte) (added uint64, err error) {
 	for _, m := range messages {
 		h.ok(to.Add(m))
 	}
-	h.ok(errors.Join(to.Flush(), out.Close()))
+	h.ok(errors.Join(to.End(), out.Close()))
 	keys, err := ReadKeys(h.folder)
 	h.ok(err)
 	var got Imported

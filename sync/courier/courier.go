@@ -15,13 +15,13 @@ import (
 )
 
 // opening is the first line: the messages are of one terminal, in order. After the terminal's name in another line,
-// each message is u32be(length) ‖ envelope.
+// each message is u32be(length) ‖ envelope, and u32be(0) is the end.
 const opening = "hailong courier 1"
 
-// Writer writes a courier file.
+// Writer writes a courier file. Without End it is a torn one.
 type Writer struct{ to *bufio.Writer }
 
-// New begins a courier file. Flush it.
+// New begins a courier file.
 func New(to io.Writer, terminal vote.TerminalID) (*Writer, error) {
 	c := &Writer{bufio.NewWriter(to)}
 	_, err := fmt.Fprintf(c.to, "%s\n%s\n", opening, terminal)
@@ -40,8 +40,13 @@ func (c *Writer) Add(envelope []byte) error {
 	return err
 }
 
-// Flush hands everything to the file beneath.
-func (c *Writer) Flush() error { return c.to.Flush() }
+// End ends the file, and hands everything to what lies beneath.
+func (c *Writer) End() error {
+	if err := binary.Write(c.to, binary.BigEndian, uint32(0)); err != nil {
+		return err
+	}
+	return c.to.Flush()
+}
 
 // Read reads a courier file: whose it is, then its messages, the last with an error where the file ends too
 // early or is none. Nothing is verified: the messages are as trustworthy as any that come over the network.
@@ -70,14 +75,20 @@ func Read(from io.Reader) (vote.TerminalID, iter.Seq2[[]byte, error], error) {
 	}, nil
 }
 
-// readMessage is io.EOF only between two messages.
-func readMessage(r io.Reader) ([]byte, error) {
+// readMessage is io.EOF at the end that was written, and only there.
+func readMessage(r *bufio.Reader) ([]byte, error) {
 	var size uint32
 	if err := binary.Read(r, binary.BigEndian, &size); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: the file ends before it", wire.ErrFormat)
 	}
-	if size == 0 || size > wire.MaxEnvelope {
+	if size > wire.MaxEnvelope {
 		return nil, fmt.Errorf("%w: it claims %d bytes", wire.ErrSize, size)
+	}
+	if size == 0 {
+		if _, err := r.ReadByte(); err == nil {
+			return nil, fmt.Errorf("%w: there is more behind the end", wire.ErrFormat)
+		}
+		return nil, io.EOF
 	}
 	message := make([]byte, size)
 	if _, err := io.ReadFull(r, message); err != nil {
