@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -89,7 +90,7 @@ func open(ctx context.Context, s Setup, why error) (*Agent, error) {
 	if err := os.MkdirAll(s.Config.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("make data folder: %w", err)
 	}
-	box, moved, err := openBox(ctx, s, why, outbox.Options{
+	box, err := openBox(ctx, s, why, outbox.Options{
 		Terminal: s.Identity.Terminal, Reserve: s.Reserve, Log: s.Log,
 	})
 	if err != nil {
@@ -97,8 +98,8 @@ func open(ctx context.Context, s Setup, why error) (*Agent, error) {
 	}
 	a := &Agent{s: s, box: box}
 	a.clock, err = bootClock(ctx, box)
-	if err == nil && moved != "" {
-		err = a.report(ctx, moved)
+	if err == nil {
+		err = a.report(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(err, box.Close())
@@ -110,9 +111,6 @@ func open(ctx context.Context, s Setup, why error) (*Agent, error) {
 	})
 	a.uplink = uplink.New(a.options(line{box}))
 	a.send(a.uplink)
-	for _, path := range a.waiting() {
-		a.tell(path, "waiting", "")
-	}
 	return a, nil
 }
 
@@ -269,8 +267,8 @@ func (a *Agent) Status() Status {
 		Warnings: []Warning{},
 	}
 	for _, r := range relics {
-		text := fmt.Sprintf("damaged file %s: %s %s", r.File, r.State, r.Why)
-		out.Warnings = append(out.Warnings, Warning{"attic", text})
+		text := strings.Join([]string{"damaged file", r.File, "is", r.State, r.Why}, " ")
+		out.Warnings = append(out.Warnings, Warning{"attic", strings.TrimSpace(text)})
 	}
 	for _, w := range up.Warnings {
 		out.Warnings = append(out.Warnings, Warning(w))

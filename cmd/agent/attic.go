@@ -73,9 +73,8 @@ func syncFolder(path string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// openBox opens the outbox. A damaged one, and one that was found damaged while it ran, is set aside, and moved tells
-// where to.
-func openBox(ctx context.Context, s Setup, why error, o outbox.Options) (b *outbox.Box, moved string, err error) {
+// openBox opens the outbox. A damaged one, and one that was found damaged while it ran, is set aside first.
+func openBox(ctx context.Context, s Setup, why error, o outbox.Options) (*outbox.Box, error) {
 	path, inspect := filepath.Join(s.Config.Data, boxName), s.Inspect
 	if inspect == nil {
 		inspect = func(_ context.Context, path string) error { return outbox.Check(path) }
@@ -83,32 +82,44 @@ func openBox(ctx context.Context, s Setup, why error, o outbox.Options) (b *outb
 	if why == nil && exists(path) {
 		why = inspect(ctx, path)
 	}
-	for {
-		if errors.Is(why, outbox.ErrDamaged) {
-			if moved, err = setAside(path); err != nil {
-				return nil, "", errors.Join(why, err)
-			}
-			o.Log.Error(eventDamaged, "err", why, "moved", moved)
-		} else if ctx.Err() != nil {
-			return nil, "", ctx.Err()
-		}
-		b, err = outbox.Open(path, o)
-		if moved != "" || !errors.Is(err, outbox.ErrDamaged) {
-			return b, moved, err
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if !errors.Is(why, outbox.ErrDamaged) {
+		b, err := outbox.Open(path, o)
+		if !errors.Is(err, outbox.ErrDamaged) {
+			return b, err
 		}
 		why = err
 	}
+	moved, err := setAside(path)
+	if err != nil {
+		return nil, errors.Join(why, err)
+	}
+	o.Log.Error(eventDamaged, "err", why, "moved", moved)
+	return outbox.Open(path, o)
 }
 
-// report puts the damage into the new line, where the centre and its auditors read it.
-func (a *Agent) report(ctx context.Context, moved string) error {
+// report puts each damage into the new line once, where the centre and its auditors read it. A start that was killed
+// behind setAside has not told of its own yet.
+func (a *Agent) report(ctx context.Context) error {
+	for _, path := range a.waiting() {
+		a.tell(path, "waiting", "")
+		if err := a.reportOne(ctx, filepath.Base(path)); err != nil {
+			return fmt.Errorf("report %s: %w", path, err)
+		}
+	}
+	return nil
+}
+
+func (a *Agent) reportOne(ctx context.Context, name string) error {
 	body, err := wire.EncodeRecord(vote.Record{At: a.clock.Now(), Event: &vote.Event{
-		Code: vote.EventDamaged, Note: "moved to " + filepath.Join(atticName, filepath.Base(moved)),
+		Code: vote.EventDamaged, Note: "moved to " + filepath.Join(atticName, name),
 	}})
 	if err != nil {
 		return err
 	}
-	_, err = a.box.Append(ctx, outbox.Entry{ID: vote.EventDamaged + "/" + filepath.Base(moved), Body: body})
+	_, err = a.box.Append(ctx, outbox.Entry{ID: vote.EventDamaged + "/" + name, Body: body})
 	return err
 }
 
@@ -158,7 +169,7 @@ func (a *Agent) bringHome(ctx context.Context, path string) error {
 		if s.Epoch == live {
 			return fmt.Errorf("%s holds the living epoch %s: who copied it here?", path, live)
 		}
-		o := a.options(relic{l})
+		o := a.options(remains{l})
 		o.Salvaged = true
 		u := uplink.New(o)
 		a.send(u)
@@ -183,15 +194,15 @@ func carve(path string, terminal vote.TerminalID) (lines []*attic.Line, err erro
 	return lines, nil
 }
 
-// relic is what was carved, as the uplink sees it.
-type relic struct{ line *attic.Line }
+// remains are what was carved, as the uplink sees it.
+type remains struct{ line *attic.Line }
 
-func (r relic) Line() uplink.Line {
+func (r remains) Line() uplink.Line {
 	s := r.line.State()
 	return uplink.Line{Epoch: s.Epoch, Next: s.Next, Head: s.Head, Upto: s.Upto, Oldest: s.Upto + 1, Before: s.Before}
 }
 
-func (r relic) Look(from uint64, records, bytes int) (uplink.Run, error) {
+func (r remains) Look(from uint64, records, bytes int) (uplink.Run, error) {
 	s := r.line.Look(from, records, bytes)
 	run := uplink.Run{First: s.First, Prev: s.Prev, Head: s.Head, Origin: wire.Unproven}
 	if s.Proven {
@@ -203,17 +214,17 @@ func (r relic) Look(from uint64, records, bytes int) (uplink.Run, error) {
 	return run, nil
 }
 
-func (r relic) Receipted(_ context.Context, upto uint64, head seal.Head, _ time.Time) error {
+func (r remains) Receipted(_ context.Context, upto uint64, head seal.Head, _ time.Time) error {
 	r.line.Receipted(upto, head)
 	return nil
 }
 
-func (r relic) Rewind(ctx context.Context, upto uint64, head seal.Head) error {
+func (r remains) Rewind(ctx context.Context, upto uint64, head seal.Head) error {
 	return r.Receipted(ctx, upto, head, time.Time{})
 }
 
 // More never comes: the line is over.
-func (relic) More() <-chan struct{} { return nil }
+func (remains) More() <-chan struct{} { return nil }
 
 // Found is what a damaged file gave.
 type Found struct {
@@ -233,7 +244,7 @@ func Salvage(
 		s := l.State()
 		found.Records, found.Proven = found.Records+s.Waiting, found.Proven+s.Proven
 		err := uplink.Courier(uplink.Options{
-			Terminal: id.Terminal, Queue: relic{l}, Codec: codec, Key: id.Key, Now: now, Software: "kiosk salvage",
+			Terminal: id.Terminal, Queue: remains{l}, Codec: codec, Key: id.Key, Now: now, Software: "kiosk salvage",
 			Salvaged: true,
 		}, func(envelope []byte) error {
 			found.Messages++
@@ -243,5 +254,5 @@ func Salvage(
 			return found, err
 		}
 	}
-	return found, to.Flush()
+	return found, to.End()
 }

@@ -41,14 +41,14 @@ func CheckForParent() (code int, asked bool) {
 
 // InChild has a child process look through an outbox: on a broken page bbolt may end the process or never come back.
 // It returns outbox.ErrDamaged with the reason. Where the child could not look, Open will tell what is wrong.
-func InChild(ctx context.Context, path string) error { return ask(ctx, checkVerb, path) }
+func InChild(ctx context.Context, path string) error { return ask(ctx, checkFor, checkVerb, path) }
 
-func ask(ctx context.Context, verb, path string) error {
+func ask(ctx context.Context, within time.Duration, verb, path string) error {
 	program, err := os.Executable()
 	if err != nil {
 		return outbox.Check(path)
 	}
-	limit, stop := context.WithTimeout(ctx, checkFor)
+	limit, stop := context.WithTimeout(ctx, within)
 	defer stop()
 	child := exec.CommandContext(limit, program, verb, path)
 	said := &head{}
@@ -59,7 +59,7 @@ func ask(ctx context.Context, verb, path string) error {
 	case err == nil || ctx.Err() != nil:
 		return ctx.Err()
 	case limit.Err() != nil:
-		return fmt.Errorf("%w: the check took longer than %v", outbox.ErrDamaged, checkFor)
+		return fmt.Errorf("%w: the check took longer than %v", outbox.ErrDamaged, within)
 	case !errors.As(err, &exit): // it never ran
 		return outbox.Check(path)
 	case exit.ExitCode() == 1:
