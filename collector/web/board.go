@@ -57,6 +57,9 @@ type hourBar struct {
 	Y, Height        float64
 }
 
+// Odd hours give way where the page is narrow.
+func (b hourBar) Odd() bool { return b.Hour%2 == 1 }
+
 type counterRow struct {
 	org.Terminal
 	Name    string // the counter's name, the terminal's id where it has none
