@@ -38,7 +38,8 @@ func (g *Ingest) take(ctx context.Context, m message) {
 
 // Take files one message that came without a network and tells the code of its receipt; the error is why it is not ok.
 func (g *Ingest) Take(ctx context.Context, terminal vote.TerminalID, envelope []byte) (wire.Code, error) {
-	r, err := g.up(ctx, message{terminal, wire.Up, envelope, g.o.Now().Truncate(time.Millisecond), true})
+	r, err := g.up(ctx, message{terminal: terminal, kind: wire.Up, payload: envelope, carried: true,
+		received: g.o.Now().Truncate(time.Millisecond)})
 	return r.Code, err
 }
 

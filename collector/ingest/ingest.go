@@ -100,7 +100,7 @@ func (g *Ingest) Handle(_ context.Context, terminal, kind string, payload []byte
 		return
 	}
 	// Milliseconds are what the store keeps; a check must compute with the same time.
-	m := message{id, kind, payload, received.Truncate(time.Millisecond), false}
+	m := message{terminal: id, kind: kind, payload: payload, received: received.Truncate(time.Millisecond)}
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(id))
 	select {

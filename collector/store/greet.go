@@ -63,16 +63,16 @@ func (c change) compare(l *line, h wire.Hello, received time.Time) (org.Position
 	switch {
 	case l.Forked:
 		return l.position(wire.Fork), nil
-	case h.Next <= l.Upto && !h.Salvaged: // a damaged file may have lost its end, and its chain with it
+	case h.Salvaged: // a damaged file may have lost its end, and its chain with it
+		return c.salvaged(l, h, received)
+	case h.Next <= l.Upto:
 		return c.shorter(l, h, received)
-	case h.Next == l.Upto+1 && h.Head != l.Head && !h.Salvaged:
+	case h.Next == l.Upto+1 && h.Head != l.Head:
 		// Where the chain here is a salvage's own the terminal will not find its own in the answer, and keeps all.
 		if loose, err := overlap.Loose(c.Tx, l.no); loose || err != nil {
 			return l.position(wire.OK), err
 		}
 		return c.fork(l, contradiction(h, received))
-	case h.Salvaged:
-		return c.salvaged(l, h, received)
 	case h.Oldest > l.Upto+1 && h.Oldest <= mostSeq:
 		return c.miss(l, h, received)
 	case h.First > l.Upto+1:
